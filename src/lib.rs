@@ -1,4 +1,6 @@
 //! Liên Thông, an integration bus for a province's administrative dossiers: what one system has recorded appears,
 //! complete and exactly once, in every other system that must have it.
 
+pub mod clock;
+pub mod dossier;
 pub mod fault;
