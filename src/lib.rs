@@ -4,3 +4,4 @@
 pub mod clock;
 pub mod dossier;
 pub mod fault;
+pub mod jq;
