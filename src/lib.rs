@@ -1,7 +1,9 @@
 //! Liên Thông, an integration bus for a province's administrative dossiers: what one system has recorded appears,
 //! complete and exactly once, in every other system that must have it.
 
+pub mod adapter;
 pub mod clock;
 pub mod dossier;
 pub mod fault;
 pub mod jq;
+mod read;

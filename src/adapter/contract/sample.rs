@@ -1,0 +1,198 @@
+//! The files under `samples/`, put together to cases.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use serde_json::Value as Json;
+
+use super::super::Adapter;
+use super::compare::differences;
+use crate::fault::Fault;
+use crate::read::nearest;
+
+/// Parts of a case of a webhook or pull.
+const INBOUND: [&str; 3] = ["native", "patch", "refused"];
+
+/// Parts of a case of a push.
+const OUTBOUND: [&str; 14] = [
+    "dossier", "item", "native", "natives", "find", "create", "update", "put", "found", "decision", "answer",
+    "verdict", "refused", "with",
+];
+
+/// All samples of an adapter.
+#[derive(Debug)]
+pub(super) struct Samples {
+    pub(super) cases: Vec<Case>,
+}
+
+/// One case: the files of one stem.
+#[derive(Debug)]
+pub(super) struct Case {
+    /// `push.dossier`.
+    pub(super) operation: String,
+    /// The stem.
+    pub(super) name: String,
+    parts: BTreeMap<&'static str, Json>,
+}
+
+impl Samples {
+    /// Reads the folder. Faults: what cannot be read, and what belongs to no operation.
+    pub(super) fn open(adapter: &Adapter) -> (Self, Vec<Fault>) {
+        let mut faults = Vec::new();
+        let mut cases: BTreeMap<(String, String), Case> = BTreeMap::new();
+        let operations = operations(adapter);
+        let known: Vec<_> = operations.iter().map(String::as_str).collect();
+        for operation in names(&adapter.folder.join("samples")) {
+            let folder = adapter.folder.join("samples").join(&operation);
+            if !known.contains(&operation.as_str()) {
+                let fault = Fault::new("sample-unknown").file(format!("samples/{operation}"));
+                faults.push(match nearest(&operation, &known) {
+                    Some(near) => fault
+                        .expected(format!("`{near}`"))
+                        .remedy("correct the name of the folder"),
+                    None => fault
+                        .expected("a folder per operation, named `webhook.NAME`, `pull.NAME` or `push.NAME`")
+                        .remedy("rename or remove it"),
+                });
+                continue;
+            }
+            let parts: &[&'static str] = if operation.starts_with("push.") {
+                &OUTBOUND
+            } else {
+                &INBOUND
+            };
+            for file in names(&folder) {
+                match part(&folder, &operation, &file, parts) {
+                    Ok((name, part, content)) => {
+                        let case = cases
+                            .entry((operation.clone(), name.clone()))
+                            .or_insert_with(|| Case {
+                                operation: operation.clone(),
+                                name,
+                                parts: BTreeMap::new(),
+                            });
+                        case.parts.insert(part, content);
+                    }
+                    Err(fault) => faults.push(fault),
+                }
+            }
+        }
+        (
+            Self {
+                cases: cases.into_values().collect(),
+            },
+            faults,
+        )
+    }
+
+    /// Cases of this operation.
+    pub(super) fn of<'s>(&'s self, operation: &'s str) -> impl Iterator<Item = &'s Case> {
+        self.cases.iter().filter(move |case| case.operation == operation)
+    }
+}
+
+impl Case {
+    /// The content of a part.
+    pub(super) fn part(&self, part: &str) -> Option<&Json> {
+        self.parts.get(part)
+    }
+
+    /// Its file, relative to the adapter's folder.
+    pub(super) fn file(&self, part: &str) -> String {
+        format!("samples/{}/{}.{part}.json", self.operation, self.name)
+    }
+
+    /// A fault of this kind, about the whole case.
+    pub(super) fn fault(&self, code: &str) -> Fault {
+        Fault::new(code).file(format!("samples/{}/{}", self.operation, self.name))
+    }
+
+    /// Is this what the part says?
+    pub(super) fn compare(&self, part: &'static str, found: &Json) -> Result<(), Fault> {
+        let expected = self.part(part).unwrap_or(&Json::Null);
+        match differences(expected, found) {
+            None => Ok(()),
+            Some(told) => Err(self.differs(part, told)),
+        }
+    }
+
+    /// The fault of a part that is not what came out.
+    pub(super) fn differs(&self, part: &str, told: String) -> Fault {
+        let fault = Fault::new("sample-differs").file(self.file(part)).found(told);
+        fault.remedy("correct the mapping, or the sample if the new result is right")
+    }
+
+    /// Was it refused as `refused` says? Any of the faults may be the one.
+    pub(super) fn compare_refusal(&self, faults: &[Fault]) -> Result<(), Fault> {
+        let told: Vec<_> = faults.iter().map(ToString::to_string).collect();
+        let Some(expected) = self.part("refused") else {
+            return Err(self.fault("sample-refused").found(told.join(" · ")).remedy(
+                "correct the mapping or the sample; a refusal that is meant has CASE.refused.json in place of the result",
+            ));
+        };
+        let says = |key: &str| expected.get(key).and_then(Json::as_str);
+        let fits = |fault: &Fault| {
+            says("code").is_none_or(|code| code == fault.code)
+                && says("field").is_none_or(|field| fault.field.as_deref() == Some(field))
+                && says("names").is_none_or(|name| fault.to_string().contains(name))
+        };
+        if faults.iter().any(fits) {
+            return Ok(());
+        }
+        if faults.is_empty() {
+            return Err(self.differs("refused", "no refusal".to_owned()));
+        }
+        Err(self.differs("refused", told.join(" · ")))
+    }
+}
+
+/// Names of the adapter's operations, as sample folders have them.
+fn operations(adapter: &Adapter) -> Vec<String> {
+    let webhooks = adapter
+        .webhooks
+        .iter()
+        .map(|webhook| format!("webhook.{}", webhook.name));
+    let pulls = adapter.pulls.iter().map(|pull| format!("pull.{}", pull.name));
+    let pushes = adapter.pushes.iter().map(|push| format!("push.{}", push.name));
+    webhooks.chain(pulls).chain(pushes).collect()
+}
+
+/// One file: case, part, content.
+fn part(
+    folder: &Path,
+    operation: &str,
+    file: &str,
+    parts: &[&'static str],
+) -> Result<(String, &'static str, Json), Fault> {
+    let fault = |code: &str| Fault::new(code).file(format!("samples/{operation}/{file}"));
+    let named = file.strip_suffix(".json").and_then(|stem| stem.rsplit_once('.'));
+    let part = named.and_then(|(_, part)| parts.iter().find(|known| **known == part));
+    let ((name, _), part) = named.zip(part).ok_or_else(|| {
+        fault("sample-unknown")
+            .expected(format!(
+                "CASE.PART.json with one of the parts {}",
+                parts.join(", ")
+            ))
+            .remedy("rename or remove it")
+    })?;
+    let text = std::fs::read_to_string(folder.join(file))
+        .map_err(|error| fault("sample-unreadable").found(error.to_string()))?;
+    let content = serde_json::from_str(&text).map_err(|error: serde_json::Error| {
+        fault("sample-unreadable")
+            .line(error.line())
+            .found(error.to_string())
+            .expected("JSON")
+    })?;
+    Ok((name.to_owned(), part, content))
+}
+
+/// Names in a folder, sorted; hidden ones are left out.
+fn names(folder: &Path) -> Vec<String> {
+    let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
+    let mut names: Vec<_> = entries
+        .map(|entry| entry.file_name().to_string_lossy().into_owned())
+        .filter(|name| !name.starts_with('.'))
+        .collect();
+    names.sort();
+    names
+}

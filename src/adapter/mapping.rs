@@ -1,0 +1,59 @@
+//! What a native record says: jq from the record to facts.
+
+use serde_json::Value as Json;
+
+use super::settings::Settings;
+use super::workshop::{Sight, Workshop};
+use crate::fault::Fault;
+use crate::jq::{Error, Filter};
+use crate::read::Table;
+
+/// One thing that a record says.
+#[derive(Clone, PartialEq, Eq)]
+pub enum Fact {
+    /// A patch of a dossier, not yet validated.
+    Patch(Json),
+    /// The mapping leaves the record out on purpose, and says why.
+    Ignored(String),
+}
+
+impl std::fmt::Debug for Fact {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Patch(_) => f.write_str("Patch(..)"),
+            Self::Ignored(reason) => f.debug_tuple("Ignored").field(reason).finish(),
+        }
+    }
+}
+
+/// The jq `map` of a webhook or pull.
+#[derive(Debug, Clone)]
+pub(super) struct Mapping {
+    filter: Filter,
+    settings: Settings,
+}
+
+impl Mapping {
+    pub(super) fn read(table: &Table<'_>, settings: &Settings, workshop: &Workshop<'_>) -> Option<Self> {
+        let filter = workshop.filter(&table.get("map")?, Sight::Mapping, &["settings", "system"])?;
+        Some(Self {
+            filter,
+            settings: settings.clone(),
+        })
+    }
+
+    /// The facts of a record, at least one.
+    pub(super) fn facts(&self, record: &Json) -> Result<Vec<Fact>, Fault> {
+        match self.filter.all(record, &self.settings.mapping()) {
+            Ok(facts) if facts.is_empty() => Err(Fault::new("mapping-empty")
+                .found("nothing")
+                .expected("a patch for every record")
+                .remedy(
+                    "look for `empty` in the mapping; to leave a record out on purpose, use ignore(\"why\")",
+                )),
+            Ok(facts) => Ok(facts.into_iter().map(Fact::Patch).collect()),
+            Err(Error::Ignored(reason)) => Ok(vec![Fact::Ignored(reason)]),
+            Err(Error::Fault(fault)) => Err(*fault),
+        }
+    }
+}

@@ -1,0 +1,296 @@
+//! `[push.NAME]`: we write. From a dossier to native records, and from what the system shows to a decision.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use serde_json::Value as Json;
+use sha2::{Digest, Sha256};
+
+use super::call::Call;
+use super::settings::Settings;
+use crate::dossier::hash::canonical;
+use crate::fault::Fault;
+use crate::jq::{Filter, Scope};
+
+/// How dossiers, or items of them, are written to a system.
+#[derive(Debug, Clone)]
+pub struct Push {
+    /// Its name in the manifest.
+    pub name: String,
+    /// A push that must be done first.
+    pub after: Option<String>,
+    /// How long after an unclear end nothing is asked or sent.
+    pub settle: Duration,
+    /// What happens after an unclear end of a call that is neither idempotent nor can be looked for.
+    pub on_doubt: OnDoubt,
+    /// Asks whether the record is there.
+    pub find: Option<Find>,
+    /// Makes the record; with `put` also changes it.
+    pub create: Call,
+    /// Changes the record. `None`: once there, it is never sent again.
+    pub update: Option<Call>,
+    pub(super) when: Option<Filter>,
+    pub(super) each: Option<Filter>,
+    pub(super) record: Filter,
+    pub(super) key: Option<Filter>,
+    pub(super) remote: Option<Filter>,
+    pub(super) mandatory: Vec<String>,
+    pub(super) constant_because: BTreeMap<String, String>,
+    pub(super) settings: Settings,
+}
+
+/// How a record is looked for.
+#[derive(Debug, Clone)]
+pub struct Find {
+    /// The call; its records are those that bear the key.
+    pub call: Call,
+    pub(super) same_when: Filter,
+    pub(super) remote: Option<Filter>,
+}
+
+/// After an unclear end without another way to know.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OnDoubt {
+    /// A person decides.
+    Park,
+    /// It is sent again.
+    Resend,
+    /// It is taken as done.
+    Skip,
+}
+
+/// A record as the system will get it.
+#[derive(Clone, PartialEq)]
+pub struct Native {
+    /// The record.
+    pub record: Json,
+    /// Its key, where the push has one.
+    pub key: Option<String>,
+    /// SHA-256 of the record, its keys sorted, in hex: equal records have equal hashes.
+    pub hash: String,
+    /// The item that it was made from, where the push has `each`.
+    pub item: Option<Json>,
+}
+
+impl std::fmt::Debug for Native {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Native")
+            .field("hash", &self.hash)
+            .finish_non_exhaustive()
+    }
+}
+
+/// What is to be done after a `find`.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Decision {
+    /// Nothing bears the key: create.
+    Create,
+    /// This one is it: link, then update.
+    Same(Json),
+    /// Another record bears the key: a person decides.
+    KeyTaken,
+    /// Several records bear the key: a person decides.
+    Duplicate,
+}
+
+impl Push {
+    /// Is the dossier to be there? Where it is not, nothing is called, and what is there stays.
+    ///
+    /// # Errors
+    /// The fault of the jq.
+    pub fn wanted(&self, dossier: &Json) -> Result<bool, Fault> {
+        let Some(when) = &self.when else { return Ok(true) };
+        when.holds(dossier, &self.about(dossier, None))
+            .map_err(super::fault)
+    }
+
+    /// Does it write items, a row each?
+    #[must_use]
+    pub fn is_by_item(&self) -> bool {
+        self.each.is_some()
+    }
+
+    /// The items that it writes, each with a text `.id`. Empty without `each`.
+    ///
+    /// # Errors
+    /// The fault of the jq; `item-without-id`, `item-twice`.
+    pub fn items(&self, dossier: &Json) -> Result<Vec<Json>, Fault> {
+        let Some(each) = &self.each else {
+            return Ok(Vec::new());
+        };
+        let items = each
+            .all(dossier, &self.about(dossier, None))
+            .map_err(super::fault)?;
+        let fault = |code| Fault::new(code).field(format!("push.{}.each", self.name));
+        let mut ids = std::collections::BTreeSet::new();
+        for item in &items {
+            let Some(id) = item.get("id").and_then(Json::as_str).filter(|id| !id.is_empty()) else {
+                return Err(fault("item-without-id")
+                    .expected("a text `.id` in each item: it names the row")
+                    .remedy("give the items of the dossier themselves, as in '.progress[]'"));
+            };
+            if !ids.insert(id) {
+                return Err(fault("item-twice")
+                    .found("two items of one `.id`")
+                    .remedy("give each item once"));
+            }
+        }
+        Ok(items)
+    }
+
+    /// The native record of the dossier, or of one of its items.
+    ///
+    /// # Errors
+    /// The fault of the jq; `mandatory-empty` naming the native field; `ignored` with the reason where the mapping leaves
+    /// the record out.
+    pub fn native(&self, dossier: &Json, item: Option<&Json>) -> Result<Native, Fault> {
+        let scope = self.about(dossier, item);
+        let record = self
+            .record
+            .one(item.unwrap_or(dossier), &scope)
+            .map_err(super::fault)?;
+        for field in &self.mandatory {
+            if is_empty(record.get(field)) {
+                return Err(self.mandatory_empty(field));
+            }
+        }
+        let key = match &self.key {
+            None => None,
+            Some(key) => {
+                let scope = scope.with("record", &record);
+                match key.one(&record, &scope).map_err(super::fault)? {
+                    Json::String(key) if !key.is_empty() => Some(key),
+                    Json::Number(key) => Some(key.to_string()),
+                    _ => return Err(self.mandatory_empty("key")),
+                }
+            }
+        };
+        let hash = hex::encode(Sha256::digest(canonical(&record)));
+        Ok(Native {
+            record,
+            key,
+            hash,
+            item: item.cloned(),
+        })
+    }
+
+    fn mandatory_empty(&self, field: &str) -> Fault {
+        let fault = Fault::new("mandatory-empty")
+            .field(field)
+            .found("nothing")
+            .expected("a value");
+        match self.constant_because.get(field) {
+            Some(why) => fault.remedy(format!("the mapping must fill in {field} itself: {why}")),
+            None => fault.remedy(format!(
+                "complete the dossier where it was recorded; push.{} cannot be sent without {field}",
+                self.name
+            )),
+        }
+    }
+
+    /// Variables of the push's calls; `now`, `id` and `token` are null until the caller says them.
+    #[must_use]
+    pub fn scope(&self, dossier: &Json, native: &Native, remote: Option<&str>) -> Scope {
+        let scope = self.about(dossier, native.item.as_ref());
+        ["now", "id", "token"]
+            .iter()
+            .fold(scope, |scope, name| scope.with(name, Json::Null))
+            .with("record", &native.record)
+            .with("key", Json::from(native.key.clone()))
+            .with("remote", Json::from(remote))
+    }
+
+    fn about(&self, dossier: &Json, item: Option<&Json>) -> Scope {
+        let scope = self.settings.mapping().with("dossier", dossier);
+        match item {
+            Some(item) => scope.with("item", item),
+            None => scope,
+        }
+    }
+
+    /// What to do after a `find` that was judged `done` (with its records) or `missing` (with none).
+    ///
+    /// # Errors
+    /// The fault of `same_when`.
+    ///
+    /// # Panics
+    /// If the push has no `find`.
+    pub fn decide(&self, found: &[Json], native: &Native, dossier: &Json) -> Result<Decision, Fault> {
+        let find = self
+            .find
+            .as_ref()
+            .expect("only a push with a find is asked for a decision");
+        match found {
+            [] => Ok(Decision::Create),
+            [found] => {
+                let scope = self.scope(dossier, native, None);
+                let same = find.same_when.holds(found, &scope).map_err(super::fault)?;
+                Ok(if same {
+                    Decision::Same(found.clone())
+                } else {
+                    Decision::KeyTaken
+                })
+            }
+            _ => Ok(Decision::Duplicate),
+        }
+    }
+
+    /// The system's own id of the record, from the answer to the create; the key where the push has no `remote` or the
+    /// answer does not say.
+    ///
+    /// # Errors
+    /// The fault of the jq.
+    pub fn remote(&self, answer: &Json, native: &Native, dossier: &Json) -> Result<Option<String>, Fault> {
+        self.id_in(self.remote.as_ref(), answer, native, dossier)
+    }
+
+    /// The same, from a record that a `find` has shown.
+    ///
+    /// # Errors
+    /// The fault of the jq.
+    pub fn remote_of_found(
+        &self,
+        found: &Json,
+        native: &Native,
+        dossier: &Json,
+    ) -> Result<Option<String>, Fault> {
+        self.id_in(
+            self.find.as_ref().and_then(|find| find.remote.as_ref()),
+            found,
+            native,
+            dossier,
+        )
+    }
+
+    fn id_in(
+        &self,
+        filter: Option<&Filter>,
+        shown: &Json,
+        native: &Native,
+        dossier: &Json,
+    ) -> Result<Option<String>, Fault> {
+        let found = match filter {
+            Some(filter) => self
+                .create
+                .find_in(filter, shown, &self.scope(dossier, native, None))?,
+            None => None,
+        };
+        let said = match found {
+            Some(Json::String(id)) => Some(id),
+            Some(Json::Number(id)) => Some(id.to_string()),
+            _ => None,
+        };
+        Ok(said.or_else(|| native.key.clone()))
+    }
+}
+
+/// Nothing, null, text of spaces, an empty list or object.
+fn is_empty(value: Option<&Json>) -> bool {
+    match value {
+        None | Some(Json::Null) => true,
+        Some(Json::String(text)) => text.trim().is_empty(),
+        Some(Json::Array(members)) => members.is_empty(),
+        Some(Json::Object(fields)) => fields.is_empty(),
+        Some(_) => false,
+    }
+}

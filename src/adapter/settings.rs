@@ -1,0 +1,166 @@
+//! `[settings]`: values for jq, the site's over the manifest's, and which of them are secret.
+
+use serde_json::{Map, Value};
+
+use super::site::{Site, secret_name};
+use crate::fault::Fault;
+use crate::jq::Scope;
+use crate::read::{Table, nearest};
+
+/// What every jq of an adapter sees, whatever it is about.
+#[derive(Clone)]
+pub(super) struct Settings {
+    system: String,
+    whole: Value,
+    visible: Value,
+    secret_keys: Vec<String>,
+    secrets: Vec<String>,
+}
+
+impl Settings {
+    /// Reads the table, lays the site's settings over it and fills in the secrets.
+    pub(super) fn read(table: Option<&Table<'_>>, site: &Site) -> (Self, Vec<Fault>) {
+        let mut settings = Self {
+            system: site.name.clone(),
+            whole: Value::Null,
+            visible: Value::Null,
+            secret_keys: Vec::new(),
+            secrets: Vec::new(),
+        };
+        let mut faults = Vec::new();
+        let mut whole = Map::new();
+        let mut visible = Map::new();
+        let mut take = |settings: &mut Self, key: &str, value: Value, fault: &dyn Fn(&str) -> Fault| {
+            let (full, seen) = settings.resolve(value, site, fault, &mut faults);
+            match seen {
+                Some(seen) => drop(visible.insert(key.to_owned(), seen)),
+                None => settings.secret_keys.push(key.to_owned()),
+            }
+            whole.insert(key.to_owned(), full);
+        };
+        let mut known = Vec::new();
+        for (key, value) in table.iter().flat_map(|table| table.entries()) {
+            known.push(key);
+            if !site.settings.contains_key(key) {
+                take(&mut settings, key, value.json(), &|code| value.fault(code));
+            }
+        }
+        let mut unknown = Vec::new();
+        let site_fault = |code: &str, key: &str| {
+            Fault::new(code)
+                .file("lienthong.toml")
+                .field(format!("adapter.{}.settings.{key}", site.name))
+        };
+        for (key, value) in &site.settings {
+            take(&mut settings, key, value.clone(), &|code| site_fault(code, key));
+            if !known.contains(&key.as_str()) {
+                let fault = site_fault("unknown-setting", key);
+                unknown.push(match nearest(key, &known) {
+                    Some(near) => fault.expected(format!("`{near}`")).remedy("correct the name"),
+                    None => fault
+                        .expected("a setting that the manifest declares")
+                        .remedy("remove it, or declare it in [settings] of adapter.toml"),
+                });
+            }
+        }
+        settings.whole = Value::Object(whole);
+        settings.visible = Value::Object(visible);
+        faults.extend(unknown);
+        (settings, faults)
+    }
+
+    /// The value with its secrets filled in, and what mappings may see of it.
+    fn resolve(
+        &mut self,
+        value: Value,
+        site: &Site,
+        fault: &dyn Fn(&str) -> Fault,
+        faults: &mut Vec<Fault>,
+    ) -> (Value, Option<Value>) {
+        match value {
+            Value::String(text) => match self.reveal(&text, site, fault) {
+                Ok(None) => (Value::String(text.clone()), Some(Value::String(text))),
+                Ok(Some(secret)) => (Value::String(secret), None),
+                Err(fault) => {
+                    faults.push(*fault);
+                    (Value::Null, None)
+                }
+            },
+            Value::Object(entries) => {
+                let mut whole = Map::new();
+                let mut visible = Map::new();
+                for (key, value) in entries {
+                    let (full, seen) = self.resolve(value, site, fault, faults);
+                    if let Some(seen) = seen {
+                        visible.insert(key.clone(), seen);
+                    }
+                    whole.insert(key, full);
+                }
+                (Value::Object(whole), Some(Value::Object(visible)))
+            }
+            other => (other.clone(), Some(other)),
+        }
+    }
+
+    /// The secret that `${NAME}` stands for; `None` for plain text.
+    pub(super) fn reveal(
+        &mut self,
+        text: &str,
+        site: &Site,
+        fault: &dyn Fn(&str) -> Fault,
+    ) -> Result<Option<String>, Box<Fault>> {
+        let Ok(name) = secret_name(text) else {
+            let fault = fault("bad-secret")
+                .found("`${` inside other text")
+                .expected("\"${NAME}\" alone");
+            return Err(Box::new(
+                fault.remedy("make the secret a setting of its own and join it in jq"),
+            ));
+        };
+        let Some(name) = name else { return Ok(None) };
+        let Some(secret) = site.secret(name) else {
+            let fault = fault("secret-missing").found(format!("{name} is not set"));
+            return Err(Box::new(fault.remedy(format!(
+                "set {name}, or {name}_FILE to the file that holds it, in the environment"
+            ))));
+        };
+        if !secret.is_empty() {
+            self.secrets.push(secret.clone());
+        }
+        Ok(Some(secret))
+    }
+
+    /// Settings that mappings do not see.
+    pub(super) fn secret_keys(&self) -> &[String] {
+        &self.secret_keys
+    }
+
+    /// The secrets themselves, to be masked.
+    pub(super) fn secrets(&self) -> &[String] {
+        &self.secrets
+    }
+
+    /// What a mapping sees: no secrets.
+    pub(super) fn mapping(&self) -> Scope {
+        Scope::new()
+            .with("settings", &self.visible)
+            .with("system", Value::from(self.system.as_str()))
+    }
+
+    /// What a call sees: secrets too.
+    pub(super) fn call(&self, scope: &Scope) -> Scope {
+        scope
+            .clone()
+            .with("settings", &self.whole)
+            .with("system", Value::from(self.system.as_str()))
+    }
+}
+
+impl std::fmt::Debug for Settings {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Settings")
+            .field("system", &self.system)
+            .field("visible", &self.visible)
+            .finish_non_exhaustive()
+    }
+}

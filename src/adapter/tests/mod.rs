@@ -1,0 +1,9 @@
+//! Whole manifests, sound and broken.
+
+mod broken;
+mod calls;
+mod operations;
+mod samples;
+mod schema;
+mod shipped;
+mod world;

@@ -1,0 +1,254 @@
+//! Golden samples: what they prove, and what is said where they do not.
+
+use serde_json::{Value as Json, json};
+
+use super::world::{World, told};
+use crate::adapter::{Site, check, contract};
+
+/// Every sample that the sound manifest asks for.
+fn complete() -> World {
+    let world = World::sound();
+    let dossier = json!({
+        "id": "1", "code": "H56-1", "links": {}, "applicant": {"person": {"name": "Lê Thị Mẫu"}},
+        "schedule": {"due": "2026-03-19"},
+        "progress": [{"id": "p1", "value": "registered"}, {"id": "p2", "value": "completed"}],
+    });
+    let record = json!({"no": "H56-1", "name": "Lê Thị Mẫu", "office": "a"});
+    let write =
+        |name: &str, content: &Json| world.write(&format!("samples/{name}.json"), &content.to_string());
+    for operation in ["webhook.book", "pull.changes"] {
+        write(
+            &format!("{operation}/completed.native"),
+            &json!({"no": "H56-1", "state": "2"}),
+        );
+        write(
+            &format!("{operation}/completed.patch"),
+            &json!({"dossier": "H56-1", "status": {"value": "completed"}}),
+        );
+    }
+    write(
+        "webhook.book/unknown-state.native",
+        &json!({"no": "H56-1", "state": "9"}),
+    );
+    write(
+        "webhook.book/unknown-state.refused",
+        &json!({"code": "table-missing-entry", "names": "tables/state.csv"}),
+    );
+    write("push.dossier/online.dossier", &dossier);
+    write("push.dossier/online.native", &record);
+    let create = json!({
+        "method": "POST", "path": "/book", "headers": {"authorization": "Bearer token"},
+        "body": {"no": "H56-1", "name": "Lê Thị Mẫu", "office": "a", "request": "sample"},
+    });
+    write("push.dossier/online.create", &create);
+    write(
+        "push.dossier/online.find",
+        &json!({"method": "GET", "path": "/book/H56-1"}),
+    );
+    write(
+        "push.dossier/online.update",
+        &json!({"method": "PUT", "path": "/book/77", "body": record}),
+    );
+    write("push.dossier/online.with", &json!({"remote": "77"}));
+    for (case, found, decision) in [
+        ("absent", json!([]), "create"),
+        ("typed-in-before", json!([record]), "update"),
+        (
+            "of-another",
+            json!([{"no": "H56-1", "name": "Trần Văn Mẫu"}]),
+            "key taken",
+        ),
+        ("double", json!([record, record]), "duplicate in target"),
+    ] {
+        write(&format!("push.dossier/{case}.dossier"), &dossier);
+        write(&format!("push.dossier/{case}.found"), &found);
+        write(&format!("push.dossier/{case}.decision"), &json!(decision));
+    }
+    for (case, code, word) in [("there", 7, "exists"), ("lost-session", 8, "login")] {
+        write(
+            &format!("push.dossier/{case}.answer"),
+            &json!({"status": 200, "body": {"code": code, "why": "x"}}),
+        );
+        write(&format!("push.dossier/{case}.verdict"), &json!({"is": word}));
+    }
+    write("push.step/two.dossier", &dossier);
+    write(
+        "push.step/two.natives",
+        &json!([{"no": "H56-1", "step": "registered"}, {"no": "H56-1", "step": "completed"}]),
+    );
+    world
+}
+
+fn faults(world: &World) -> Vec<String> {
+    told(&check(world.folder.path(), &Site::sample("book")))
+}
+
+#[test]
+fn complete_samples_prove_an_adapter() {
+    let world = complete();
+    assert_eq!(faults(&world), Vec::<String>::new());
+    let cases = contract::run(&world.load().unwrap());
+    let names: Vec<_> = cases.iter().map(|case| case.name.as_str()).collect();
+    assert_eq!(
+        names,
+        [
+            "pull.changes/completed",
+            "push.dossier/absent",
+            "push.dossier/double",
+            "push.dossier/lost-session",
+            "push.dossier/of-another",
+            "push.dossier/online",
+            "push.dossier/there",
+            "push.dossier/typed-in-before",
+            "push.step/two",
+            "webhook.book/completed",
+            "webhook.book/unknown-state",
+        ]
+    );
+}
+
+#[test]
+fn settings_and_name_of_the_site_play_no_part() {
+    let world = complete();
+    let site = Site::new("another-name", |_| Some("real".to_owned())).with_url("https://real.example.vn");
+    assert_eq!(told(&check(world.folder.path(), &site)), Vec::<String>::new());
+}
+
+#[test]
+fn what_differs_is_told_with_its_file() {
+    let rows = [
+        (
+            "push.dossier/online.native",
+            json!({"no": "H56-2", "name": "Lê Thị Mẫu", "office": "a", "floor": 1}),
+            "samples/push.dossier/online.native.json: [sample-differs] found /no is \"H56-1\" and not \"H56-2\", /floor \
+             is missing; next correct the mapping, or the sample if the new result is right",
+        ),
+        (
+            "push.dossier/online.create",
+            json!({"method": "PUT", "path": "/book"}),
+            "samples/push.dossier/online.create.json: [sample-differs] found /method is \"POST\" and not \"PUT\", /body \
+             is too many; next correct the mapping, or the sample if the new result is right",
+        ),
+        (
+            "push.dossier/double.decision",
+            json!("create"),
+            "samples/push.dossier/double.decision.json: [sample-differs] found / is \"duplicate in target\" and not \
+             \"create\"; next correct the mapping, or the sample if the new result is right",
+        ),
+        (
+            "push.dossier/there.verdict",
+            json!({"is": "exists", "reason": "y"}),
+            "samples/push.dossier/there.verdict.json: [sample-differs] found /reason is \"x\" and not \"y\"; next correct \
+             the mapping, or the sample if the new result is right",
+        ),
+        (
+            "push.step/two.natives",
+            json!([]),
+            "samples/push.step/two.natives.json: [sample-differs] found / has 2 members and not 0; next correct the \
+             mapping, or the sample if the new result is right",
+        ),
+        (
+            "webhook.book/unknown-state.refused",
+            json!({"code": "bad-time"}),
+            "samples/webhook.book/unknown-state.refused.json: [sample-differs] found",
+        ),
+        (
+            "webhook.book/completed.native",
+            json!({"no": "H56-1", "state": "9"}),
+            "samples/webhook.book/completed: [sample-refused] found",
+        ),
+        (
+            "webhook.book/completed.native",
+            json!({"no": 5, "state": "2"}),
+            "samples/webhook.book/completed: [sample-refused] found",
+        ),
+        (
+            "push.dossier/online.dossier",
+            json!({"code": "H56-1", "schedule": {"due": null}}),
+            "samples/push.dossier/online: [sample-refused] found [not-wanted]",
+        ),
+        (
+            "push.dossier/online.nativ",
+            json!({}),
+            "samples/push.dossier/online.nativ.json: [sample-unknown]",
+        ),
+        (
+            "push.dosier/online.native",
+            json!({}),
+            "samples/push.dosier: [sample-unknown]",
+        ),
+        (
+            "push.dossier/alone.native",
+            json!({}),
+            "samples/push.dossier/alone: [sample-incomplete]",
+        ),
+        (
+            "push.dossier/alone.found",
+            json!([]),
+            "samples/push.dossier/alone: [sample-incomplete]",
+        ),
+        (
+            "push.dossier/alone.dossier",
+            json!({}),
+            "samples/push.dossier/alone: [sample-incomplete]",
+        ),
+    ];
+    for (name, content, expected) in rows {
+        let world = complete();
+        world.write(&format!("samples/{name}.json"), &content.to_string());
+        let told = faults(&world);
+        assert!(
+            told.first().is_some_and(|first| first.starts_with(expected)),
+            "{name}: {told:#?}"
+        );
+    }
+}
+
+#[test]
+fn what_no_case_shows_is_told() {
+    let rows = [
+        ("pull.changes/completed.*", "a record and the patch that it gives"),
+        ("push.step/two.*", "a dossier and the record that it gives"),
+        ("push.dossier/there.*", "an answer that is judged \"exists\""),
+        (
+            "push.dossier/of-another.*",
+            "what a find shows before \"key taken\"",
+        ),
+    ];
+    for (pattern, expected) in rows {
+        let world = complete();
+        let (folder, stem) = pattern.trim_end_matches('*').split_once('/').unwrap();
+        for entry in std::fs::read_dir(world.folder.path().join("samples").join(folder))
+            .unwrap()
+            .flatten()
+        {
+            if entry.file_name().to_string_lossy().starts_with(stem) {
+                std::fs::remove_file(entry.path()).unwrap();
+            }
+        }
+        let told = faults(&world);
+        let expected = format!("samples/{folder}: [sample-missing] expected {expected}");
+        assert!(
+            told.len() == 1 && told[0].starts_with(&expected),
+            "{pattern}: {told:#?}"
+        );
+    }
+}
+
+#[test]
+fn a_refusal_in_a_sample_names_the_field() {
+    let world = complete();
+    let dossier =
+        json!({"code": "H56-1", "applicant": {"person": {"name": ""}}, "schedule": {"due": "2026-03-19"}});
+    world.write("samples/push.dossier/no-name.dossier.json", &dossier.to_string());
+    world.write(
+        "samples/push.dossier/no-name.refused.json",
+        r#"{"code": "mandatory-empty", "field": "name"}"#,
+    );
+    assert_eq!(faults(&world), Vec::<String>::new());
+    world.write(
+        "samples/push.dossier/no-name.refused.json",
+        r#"{"code": "mandatory-empty", "field": "no"}"#,
+    );
+    assert_eq!(faults(&world).len(), 1);
+}

@@ -1,0 +1,100 @@
+//! The schema for editors says what the reader says.
+
+use std::collections::BTreeSet;
+
+use serde_json::Value as Json;
+
+use super::world::MANIFEST;
+use crate::adapter::answer::WORDS;
+use crate::adapter::connection::{Connection, RetrySettings};
+use crate::adapter::login::Login;
+use crate::adapter::manifest;
+use crate::adapter::pull::Pull;
+use crate::adapter::push::Push;
+use crate::adapter::request::FORMATS;
+use crate::adapter::requires::Requirement;
+use crate::adapter::rule::Rule;
+use crate::adapter::selection::Subscription;
+use crate::adapter::webhook::Webhook;
+
+fn schema() -> Json {
+    serde_json::from_str(include_str!("../../../schemas/adapter.schema.json")).unwrap()
+}
+
+#[test]
+fn schema_and_reader_know_the_same_keys() {
+    let tables = [
+        ("", manifest::KEYS),
+        ("/$defs/connection", Connection::KEYS),
+        ("/$defs/login", Login::KEYS),
+        ("/$defs/retry", RetrySettings::KEYS),
+        ("/$defs/rule", Rule::KEYS),
+        ("/$defs/subscription", Subscription::KEYS),
+        ("/$defs/requires", Requirement::KEYS),
+        ("/$defs/requirement", Requirement::PART),
+        ("/$defs/webhook", Webhook::KEYS),
+        ("/$defs/pull", Pull::KEYS),
+        ("/$defs/push", Push::KEYS),
+        ("/$defs/find", Push::FIND),
+        ("/$defs/create", Push::CREATE),
+        ("/$defs/update", Push::UPDATE),
+    ];
+    let schema = schema();
+    for (pointer, keys) in tables {
+        let table = schema.pointer(pointer).unwrap();
+        let written: BTreeSet<_> = table["properties"]
+            .as_object()
+            .unwrap()
+            .keys()
+            .map(String::as_str)
+            .collect();
+        assert_eq!(written, keys.iter().copied().collect(), "{pointer}");
+        assert_eq!(table["additionalProperties"], false, "{pointer}");
+    }
+    let closed = |table: &&Json| table["additionalProperties"] == false;
+    let all = schema["$defs"]
+        .as_object()
+        .unwrap()
+        .values()
+        .filter(closed)
+        .count()
+        + 1;
+    assert_eq!(
+        all,
+        tables.len(),
+        "every table of the schema is one that the reader knows"
+    );
+}
+
+#[test]
+fn schema_and_reader_know_the_same_words() {
+    let schema = schema();
+    let words = |pointer: &str| -> Vec<String> {
+        serde_json::from_value(schema.pointer(pointer).unwrap()["enum"].clone()).unwrap()
+    };
+    let names = |list: &[&str]| list.iter().map(|word| (*word).to_owned()).collect::<Vec<_>>();
+    assert_eq!(
+        words("/$defs/rule/properties/is"),
+        names(&WORDS.iter().map(|(word, _)| *word).collect::<Vec<_>>())
+    );
+    assert_eq!(
+        words("/$defs/format"),
+        names(&FORMATS.iter().map(|(word, _)| *word).collect::<Vec<_>>())
+    );
+}
+
+#[test]
+fn what_the_reader_takes_the_schema_takes() {
+    let validator = jsonschema::validator_for(&schema()).unwrap();
+    let json = |text: &str| serde_json::to_value(text.parse::<toml::Table>().unwrap()).unwrap();
+    assert!(validator.is_valid(&json(MANIFEST)));
+    for (from, to) in [
+        ("when = '.schedule.due'", "wehn = '.'"),
+        ("title = ", "titel = "),
+        ("\"1 MiB\"", "\"1 MB\""),
+    ] {
+        let broken = MANIFEST.replace(from, to);
+        assert_ne!(broken, MANIFEST);
+        assert!(!validator.is_valid(&json(&broken)), "{to}");
+    }
+}
