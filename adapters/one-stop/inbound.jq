@@ -1,0 +1,172 @@
+# One HoSo report of the one-stop -> one patch. Webhook and pull carry the same record.
+
+# Steps of the work in the order of their time; the newest says whether the dossier was sent back.
+def sent_back: if text("ThaoTac") == "Trả lại hồ sơ" then "sent_back" else null end;
+
+([.TienTrinh | many] | sort_by(.ThoiGian)) as $steps
+
+# Which dossier, and as of when. MaHoSoKhac is the code under which the national portal knows it.
+| {dossier: needed("MaHoSo")}
++ (text("MaHoSoKhac") as $code | if ($code // "") == "" then {} else {links: {"national-portal": $code}} end)
++ ({at: time("NgayCapNhat")} | given)
+
+# The procedure. Provincial forms (2.000488.H56, 2.000488.000.00.00.H56) and the national root (2.000488) are one
+# procedure: its root is the first two segments.
++ {
+  procedure: ({
+    code: (needed("MaTTHC") as $stated
+      | column("MaTTHC"; $stated | split(".") | .[:2] | join(".") | to_canonical("procedures"))),
+    stated: text("MaTTHC"),
+    name: needed("TenTTHC"),
+    sector: ({code: text("MaLinhVuc"), name: text("TenLinhVuc")} | given),
+    level: code("CapThucHien"; "level"),
+    service: code("MucDo"; "service")
+  } | given)
+}
+
+# Who handles it, how it came in, how the result goes out.
++ {
+  agency: {code: needed("DonViId"), name: needed("TenDonVi")},
+  summary: needed("TrichYeuHoSo"),
+  place_of_submission: "provincial_system",
+  handling: ({unit: text("TenDonVi"), officer: text("NguoiDangXuLy"), step: text("BuocHienTai")} | given)
+}
++ ({channel: code("KenhThucHien"; "channel"), return_mode: code("HinhThucTra"; "return-mode")} | given)
+
+# Where the matter lies. Reports older than July 2025 may name a district; later ones have none.
++ ({area: area("TinhThanhDiaBan"; "QuanHuyenDiaBan"; "XaPhuongDiaBan")} | given)
+
+# The applicant: person, contact and representative, each stated whole. A company has no birth date.
++ {
+  applicant: (
+    {
+      person: (
+        {kind: (needed("LoaiDoiTuong") as $given | code("LoaiDoiTuong"; "applicant-kind")), name: needed("ChuHoSo")}
+        + paper("LoaiGiayToChuHoSo"; "SoGiayToChuHoSo")
+        + ({
+          birth_date: column("NgaySinhChuHoSo"; parse_date("%d/%m/%Y")),
+          gender: column("GioiTinhChuHoSo"; clean | to_canonical("gender"))
+        } | given)
+      ),
+      contact: ({
+        phone: phone("SoDienThoai"),
+        email: text("Email"),
+        address: text("DiaChiChuHoSo"),
+        area: area("TinhThanhChuHoSo"; "QuanHuyenChuHoSo"; "XaPhuongChuHoSo")
+      } | given)
+    }
+    + if .UyQuyen == true then
+        {
+          representative: (
+            ({
+              name: text("HoTenNguoiUyQuyen"),
+              phone: phone("SoDienThoaiNguoiUyQuyen"),
+              address: text("DiaChiNguoiUyQuyen")
+            } | given)
+            + paper("LoaiGiayToNguoiUyQuyen"; "SoGiayToNguoiUyQuyen")
+          )
+        }
+      elif .UyQuyen == false then {representative: null}
+      else {} end
+  )
+}
+
+# The times of the dossier. An empty column is known to be empty: a due date that was taken back goes.
++ {
+  schedule: (
+    stated("submitted"; "NgayNopHoSo")
+    + stated("received"; "NgayTiepNhan")
+    + stated("due"; "NgayHenTra")
+    + stated("finished"; "NgayKetThucXuLy")
+    + stated("returned"; "NgayTra")
+    + stated("rejected"; "NgayTuChoi")
+  )
+}
+
+# The procedure's own form, field by field.
++ (if (.EForm // {}) == {} then {} else {form: (.EForm | walk(if isstring then nfc else . end))} end)
+
+# What was handed in. The one-stop says whether it scanned a paper, not whether it reused one.
++ {
+  components: [.ThanhPhanHoSo | many
+    | {
+      type: needed("MaGiayTo"),
+      name: text("TenGiayTo"),
+      file: (if (.DuongDan // "") == "" then null else {name: text("TenTepDinhKem"), link: (.DuongDan | link)} | given end),
+      digitised: ((.DuocSoHoa | tostring) == "1"),
+      reused: "no",
+      from_national_store: false
+    } | given]
+}
+
+# What is to be paid. Codes of fees (lệ phí) begin with LP; all others are charges (phí).
++ {
+  fees: [.LePhi | many
+    | {
+      code: needed("MaPhiLePhi"),
+      name: text("TenPhiLePhi"),
+      amount: column("Gia"; need("Gia") | tonumber),
+      collection: code("HinhThucThu"; "fee-collection"),
+      kind: (if needed("MaPhiLePhi") | startswith("LP") then "fee" else "charge" end)
+    } | given]
+}
+
+# The newest request for supplements; the one-stop's row holds one, earlier ones stay as they were reported.
++ (if (.NgayYeuCauBoSung // "") == "" then {}
+  else
+    (code("TrangThaiBoSung"; "supplement-state") == "done") as $done
+    | {
+      supplements: [{
+        requested: time("NgayYeuCauBoSung"),
+        unit: text("DonViId"),
+        content: text("LyDoBoSung"),
+        deadline: time("ThoiHanBoSung"),
+        received: (if $done then time("NgayBoSung") else null end),
+        done: $done
+      } | given]
+    }
+  end)
+
+# The decision with all its files. It is known from the moment it has a number.
++ (text("SoKyHieuKetQua") as $number
+  | if ($number // "") == "" then {}
+    else
+      {
+        results: [{
+          code: null,
+          number: $number,
+          name: text("TenTTHC"),
+          files: [(.DinhKemKetQua // "") | split("##") | .[] | select(. != "") | {name: (split("/") | last | clean), link: link}]
+        }]
+      }
+    end)
+
+# The state, and the reason where intake was refused.
++ {
+  status: (
+    (needed("TrangThaiHoSoId") as $raw | code("TrangThaiHoSoId"; "status")) as $value
+    | {
+      value: $value,
+      at: time("NgayCapNhat"),
+      raw: (.TrangThaiHoSoId | tostring),
+      note: (if $value == "rejected" then text("LyDoTuChoi") else null end),
+      kind: ($steps | last // {} | sent_back)
+    }
+    | given
+  )
+}
+
+# What was done, step by step.
++ {
+  progress: [$steps[]
+    | text("NoiDung") as $note
+    | text("TenNguoiGui") as $officer
+    | {
+      value: code("TrangThai"; "status"),
+      at: time("ThoiGian"),
+      by: (if ($officer // "") == "" then text("NguoiGui") else $officer end),
+      note: (if ($note // "") == "" then text("ThaoTac") else $note end),
+      due: time("NgayHetHanBuocXuLy"),
+      kind: sent_back
+    } | given]
+}
