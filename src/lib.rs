@@ -7,3 +7,4 @@ pub mod dossier;
 pub mod fault;
 pub mod jq;
 mod read;
+pub mod sandbox;

@@ -1,0 +1,12 @@
+//! The stand-ins, over real HTTP: they answer as the real systems do and refuse what these refuse.
+
+#![expect(
+    clippy::unwrap_used,
+    reason = "a test that cannot go on fails where it stands"
+)]
+
+mod engine;
+mod national_portal;
+mod one_stop;
+mod support;
+mod wire;
