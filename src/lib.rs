@@ -4,7 +4,10 @@
 pub mod adapter;
 pub mod clock;
 pub mod dossier;
+pub mod event;
 pub mod fault;
 pub mod jq;
 mod read;
+pub mod retry;
 pub mod sandbox;
+pub mod store;

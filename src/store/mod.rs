@@ -1,0 +1,171 @@
+//! The store: every durable fact of a node, behind one door.
+//!
+//! A stage opens a [`Transaction`], reads what it decides on, writes what it decided and commits; each method takes a
+//! batch, so that a loaded node writes many rows at the price of one and a lone event waits for nobody. Whatever is
+//! not committed did not happen. Back ends have the same files: `sqlite/` is the embedded default.
+//!
+//! What a row means and which states it may have is in [`rows`]; the words are those of the CLI.
+
+use std::collections::{HashMap, HashSet};
+
+use async_trait::async_trait;
+use jiff::Timestamp;
+
+use crate::dossier::{Dossier, DossierId, Hlc, Shadow};
+use crate::event::Event;
+
+pub mod rows;
+mod sqlite;
+
+pub use rows::{
+    Counts, DeadLetter, Delivery, InboxRow, InboxState, Item, Outcome, Parent, Presence, Replica,
+    ReplicaSummary, State, Wanted,
+};
+
+/// Why the store could not do its work. The caller retries: nothing was written.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// The address does not name a store this build has.
+    #[error("open the store: {0:?} is no address of a store; write sqlite:///path/to/lienthong.db")]
+    Address(String),
+    /// The database refused or did not answer.
+    #[error("use the store: {0}")]
+    Database(#[from] sqlx::Error),
+    /// The tables could not be brought up to date.
+    #[error("migrate the store: {0}")]
+    Migration(#[from] sqlx::migrate::MigrateError),
+    /// A stored document is not what this version writes.
+    #[error("read a stored {what}: {source}")]
+    Document {
+        /// The table.
+        what: &'static str,
+        /// What serde says.
+        source: serde_json::Error,
+    },
+}
+
+/// A system's code, normalised for look-ups (see [`crate::dossier::fold_code`]).
+pub type CodeKey = (String, String);
+
+/// Reads, and the way into a transaction.
+#[async_trait]
+pub trait Store: Send + Sync + 'static {
+    /// Id of this store, made once when it was created: the `<store id>` of event sources.
+    fn id(&self) -> &str;
+    /// Name and version of the database, for results and `status`.
+    fn version(&self) -> &str;
+    /// Last stored reading of the hybrid logical clock.
+    async fn clock(&self) -> Result<Hlc, StoreError>;
+    /// Opens the one write transaction there is at a time; waits for the one before it.
+    async fn begin(&self) -> Result<Box<dyn Transaction>, StoreError>;
+
+    /// The oldest `limit` events that no broker has confirmed.
+    async fn outbox_head(&self, limit: u32) -> Result<Vec<Event>, StoreError>;
+    /// Rows of `adapter` that may be worked on at `now`: one per dossier (no two calls about one dossier overlap),
+    /// items in their order, nothing while another row of the dossier is in doubt. Beside them the time at which the
+    /// next row comes due.
+    async fn due(
+        &self,
+        adapter: &str,
+        now: Timestamp,
+        limit: u32,
+    ) -> Result<(Vec<Delivery>, Option<Timestamp>), StoreError>;
+    /// The dossiers with these ids, as far as they are there.
+    async fn replicas(&self, ids: &[DossierId]) -> Result<HashMap<DossierId, Replica>, StoreError>;
+    /// The rows of these dossiers themselves (not of their items) at `adapter`, by dossier and push.
+    async fn parents(
+        &self,
+        adapter: &str,
+        ids: &[DossierId],
+    ) -> Result<HashMap<(DossierId, String), Parent>, StoreError>;
+    /// What a pull had stored as its position.
+    async fn cursor(&self, adapter: &str, operation: &str) -> Result<Option<String>, StoreError>;
+
+    /// The dossier that people call `code`: official code, any system's code, or id.
+    async fn find_replica(&self, code: &str) -> Result<Option<Replica>, StoreError>;
+    /// Dossiers, last changed first.
+    async fn list_replicas(&self, limit: u32) -> Result<Vec<ReplicaSummary>, StoreError>;
+    /// All rows of the ledger about one dossier.
+    async fn deliveries_of(&self, id: DossierId) -> Result<Vec<Delivery>, StoreError>;
+    /// Parked deliveries and refused records, oldest first.
+    async fn dead_letters(&self, limit: u32) -> Result<Vec<DeadLetter>, StoreError>;
+    /// One of them, with the record as it came in where it was a refused record.
+    async fn dead_letter(&self, id: &str) -> Result<Option<(DeadLetter, Option<String>)>, StoreError>;
+    /// How many rows there are in each state.
+    async fn counts(&self) -> Result<Counts, StoreError>;
+}
+
+/// One write transaction. Dropped without [`Transaction::commit`], it leaves no trace.
+#[async_trait]
+pub trait Transaction: Send {
+    /// The dossiers behind these codes, as far as they are known.
+    async fn resolve(&mut self, keys: &[CodeKey]) -> Result<HashMap<CodeKey, DossierId>, StoreError>;
+    /// The dossiers with these ids, as far as they are there.
+    async fn replicas(&mut self, ids: &[DossierId]) -> Result<HashMap<DossierId, Replica>, StoreError>;
+    /// What `(adapter, dossier)` is believed to hold; an empty shadow where nothing is known is left out.
+    async fn shadows(
+        &mut self,
+        keys: &[(String, DossierId)],
+    ) -> Result<HashMap<(String, DossierId), Shadow>, StoreError>;
+    /// Which of these events were merged before.
+    async fn journaled(&mut self, events: &[&str]) -> Result<HashSet<String>, StoreError>;
+
+    /// Keeps records and what became of them. A refused or waiting record that is already listed is not listed twice.
+    async fn put_inbox(&mut self, rows: &[InboxRow]) -> Result<(), StoreError>;
+    /// Replaces shadows.
+    async fn put_shadows(&mut self, shadows: &[(String, DossierId, Shadow)]) -> Result<(), StoreError>;
+    /// Queues events for the broker.
+    async fn put_outbox(&mut self, events: &[Event]) -> Result<(), StoreError>;
+    /// Forgets events that the broker confirmed.
+    async fn forget_outbox(&mut self, events: &[&str]) -> Result<(), StoreError>;
+    /// Moves a pull's position.
+    async fn put_cursor(&mut self, adapter: &str, operation: &str, body: &str) -> Result<(), StoreError>;
+    /// Stores the clock's reading, so that it never goes back over a restart.
+    async fn put_clock(&mut self, hlc: Hlc) -> Result<(), StoreError>;
+    /// Notes events as merged.
+    async fn put_journal(&mut self, events: &[Event], received: Timestamp) -> Result<(), StoreError>;
+    /// Replaces dossiers.
+    async fn put_replicas(&mut self, replicas: &[Replica]) -> Result<(), StoreError>;
+    /// Adds links; a code that already leads to a dossier keeps leading there.
+    async fn put_links(&mut self, links: &[(CodeKey, DossierId)]) -> Result<(), StoreError>;
+    /// Raises the desired version of deliveries and makes due what may be worked on.
+    async fn want(&mut self, wanted: &[Wanted], now: Timestamp) -> Result<(), StoreError>;
+    /// Adds rows for items that have none. One that the target has is due again only if the target takes it again; a
+    /// parked one that no person holds gets another try.
+    async fn put_items(&mut self, items: &[Item], now: Timestamp) -> Result<(), StoreError>;
+    /// Writes what became of deliveries. A row whose attempt is no longer the one it was read with is left alone:
+    /// somebody else owns it. A row that a newer version was wanted for meanwhile is due again.
+    async fn save(&mut self, outcomes: &[Outcome], now: Timestamp) -> Result<(), StoreError>;
+    /// Makes due the rows of `(adapter, dossier)` that wait for `requirement`.
+    async fn release(
+        &mut self,
+        waiting: &[(String, DossierId, String)],
+        now: Timestamp,
+    ) -> Result<(), StoreError>;
+    /// Makes it durable.
+    async fn commit(self: Box<Self>) -> Result<(), StoreError>;
+}
+
+/// Opens the store that `url` names, creating or migrating its tables.
+///
+/// # Errors
+/// An address that names no known store, a file that cannot be opened or written, tables of a newer version.
+pub async fn open(url: &str) -> Result<Box<dyn Store>, StoreError> {
+    match url.strip_prefix("sqlite:") {
+        Some(path) => Ok(Box::new(sqlite::Sqlite::open(path).await?)),
+        None => Err(StoreError::Address(url.to_owned())),
+    }
+}
+
+/// A dossier that was read from a store, and the version it had there.
+impl Replica {
+    /// A dossier that this store hears of for the first time.
+    #[must_use]
+    pub fn new(dossier: Dossier) -> Self {
+        Self {
+            dossier,
+            version: 0,
+            updated: Timestamp::UNIX_EPOCH,
+        }
+    }
+}

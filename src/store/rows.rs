@@ -1,0 +1,245 @@
+//! The rows that stages read and write, and their states: closed lists, the words of the CLI and of the documents.
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::dossier::{Dossier, DossierId};
+use crate::fault::Fault;
+
+/// A record as it came in, and what became of it.
+#[derive(Debug, Clone)]
+pub struct InboxRow {
+    /// Adapter that it came through.
+    pub adapter: String,
+    /// Its operation: `webhook.dossier`, `pull.changes`, or `event` for what another node said.
+    pub operation: String,
+    /// When the bus saw it first.
+    pub observed: Timestamp,
+    /// SHA-256 of `raw`, lower hex.
+    pub raw_hash: String,
+    /// The record, unaltered.
+    pub raw: String,
+    /// What became of it.
+    pub state: InboxState,
+    /// Dossier that it is about, where that is known.
+    pub dossier: Option<DossierId>,
+    /// Event that it became.
+    pub event: Option<String>,
+    /// Version of the mapping that judged it.
+    pub mapping: String,
+}
+
+/// What became of a record.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum InboxState {
+    /// It became an event.
+    Mapped,
+    /// It cannot be placed yet: `orphan` (no dossier bears its code), `clock ahead`, `unknown adapter`.
+    Waiting(String),
+    /// It can't be taken as it is; a dead letter.
+    Refused(Fault),
+    /// It says nothing new, or the mapping left it out on purpose.
+    Ignored(String),
+}
+
+/// A dossier as this store knows it.
+#[derive(Debug, Clone)]
+pub struct Replica {
+    /// The dossier.
+    pub dossier: Dossier,
+    /// Grows by one with every event that changed it on this store.
+    pub version: i64,
+    /// When it last changed on this store.
+    pub updated: Timestamp,
+}
+
+/// A line of `dossier list`: no personal data.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct ReplicaSummary {
+    /// Id of the dossier.
+    pub id: DossierId,
+    /// Official code, if it has one.
+    pub code: Option<String>,
+    /// When it last changed on this store.
+    pub updated: Timestamp,
+    /// How many rows of the ledger are not where they should be.
+    pub open: i64,
+    /// How many of them are parked.
+    pub parked: i64,
+}
+
+/// Whether a target has the record of a dossier.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Presence {
+    /// Nobody has asked yet, or the answer is no longer believed.
+    Unknown,
+    /// The target was asked and has none.
+    Absent,
+    /// It has one.
+    Present,
+}
+
+/// State of a delivery.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "state", rename_all = "snake_case")]
+pub enum State {
+    /// The target has the desired version.
+    Applied,
+    /// To be worked on now.
+    Due,
+    /// Waits for something the dossier lacks: `code`, `identity`, `after dossier`.
+    Waiting {
+        /// What it waits for.
+        requirement: String,
+        /// When it is looked at without it; never, if absent.
+        until: Option<Timestamp>,
+    },
+    /// A call may or may not have taken effect.
+    InDoubt {
+        /// From when on the target's answer to a look-up is believed.
+        until: Timestamp,
+    },
+    /// The last try did not take effect.
+    BackingOff {
+        /// When the next one is.
+        next: Timestamp,
+    },
+    /// Cannot go on; a dead letter.
+    Parked {
+        /// Why, and what to do.
+        cause: Fault,
+        /// A person decides: a newer version of the dossier does not release it.
+        held: bool,
+    },
+    /// The mapping does not want this version there.
+    Skipped {
+        /// Why.
+        reason: String,
+    },
+    /// A person gave it up.
+    Discarded {
+        /// Who and why.
+        reason: String,
+    },
+}
+
+/// One row of the ledger: what one target should have of one dossier or of one of its items, and what it has.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Delivery {
+    /// Target system.
+    pub adapter: String,
+    /// Its push.
+    pub push: String,
+    /// The dossier.
+    pub dossier: DossierId,
+    /// Id of the item; empty for the dossier itself.
+    pub item: String,
+    /// Order among the items; 0 for the dossier itself.
+    pub ordinal: i64,
+    /// Version of the replica that the target should have.
+    pub desired: i64,
+    /// Version that it has.
+    pub applied: Option<i64>,
+    /// State, with what belongs to it.
+    #[serde(flatten)]
+    pub state: State,
+    /// Number of intents so far.
+    pub attempt: i64,
+    /// Failed tries since the last success.
+    pub failures: u32,
+    /// When the first of them was.
+    pub failing_since: Option<Timestamp>,
+    /// Process start that committed the open intent.
+    pub holder: Option<String>,
+    /// Whether the target has the record.
+    pub presence: Presence,
+    /// The record's id there.
+    pub remote: Option<String>,
+    /// Hash of the native record that it has.
+    pub native_hash: Option<String>,
+    /// Version of the mapping that made it.
+    pub mapping: Option<String>,
+    /// Since when it has it.
+    pub applied_at: Option<Timestamp>,
+}
+
+/// What became of a delivery.
+#[derive(Debug, Clone)]
+pub struct Outcome {
+    /// The row as it is to be.
+    pub row: Delivery,
+    /// Version of the replica that the outcome speaks of.
+    pub version: i64,
+    /// The attempt that the row was read with.
+    pub fence: i64,
+}
+
+/// That a target should have a version of a dossier.
+#[derive(Debug, Clone, Serialize)]
+pub struct Wanted {
+    /// Target system.
+    pub adapter: String,
+    /// Its push.
+    pub push: String,
+    /// The dossier.
+    pub dossier: DossierId,
+    /// Version of the replica.
+    pub version: i64,
+}
+
+/// An item of a push that has items.
+#[derive(Debug, Clone, Serialize)]
+pub struct Item {
+    /// Target system.
+    pub adapter: String,
+    /// Its push.
+    pub push: String,
+    /// The dossier.
+    pub dossier: DossierId,
+    /// Id of the item.
+    pub item: String,
+    /// Its place among the items, from 1.
+    pub ordinal: i64,
+    /// Version of the replica that it was seen in.
+    pub version: i64,
+    /// Whether the target takes it again once it has it: the push has an `update`.
+    pub again: bool,
+}
+
+/// What a push needs to know of another push of the same dossier.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Parent {
+    /// The target has had some version of it.
+    pub done: bool,
+}
+
+/// A parked delivery or a refused record.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct DeadLetter {
+    /// `inbox-17`, or `delivery-<adapter>-<push>-<dossier id>[-<item>]`.
+    pub id: String,
+    /// System that the record came from or was to go to.
+    pub system: String,
+    /// Operation: `webhook.dossier`, `push.progress`.
+    pub operation: String,
+    /// Code of the dossier where it is known, else its id; absent for a record that could not be read so far.
+    pub dossier: Option<String>,
+    /// Since when.
+    pub since: Timestamp,
+    /// What is wrong and what to do.
+    pub cause: Fault,
+}
+
+/// How many rows there are in each state.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub struct Counts {
+    /// Dossiers.
+    pub dossiers: i64,
+    /// Events that wait for the broker.
+    pub outbox: i64,
+    /// Records by adapter and state.
+    pub inbox: Vec<(String, String, i64)>,
+    /// Deliveries by adapter, push and state.
+    pub deliveries: Vec<(String, String, String, i64)>,
+}

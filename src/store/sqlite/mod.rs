@@ -1,0 +1,265 @@
+//! The embedded store: one SQLite file in WAL mode, fully synchronous, one writer.
+//!
+//! A call through the driver costs far more than a row, so every write takes its whole batch as one JSON parameter
+//! and one statement. Readers have connections of their own and never wait for the writer.
+
+use std::collections::HashMap;
+use std::str::FromStr;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use jiff::Timestamp;
+use serde::de::DeserializeOwned;
+use sqlx::migrate::{Migration, MigrationType, Migrator};
+use sqlx::sqlite::{
+    SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteRow, SqliteSynchronous,
+};
+use sqlx::{AssertSqlSafe, Row, SqlSafeStr};
+use uuid::Uuid;
+
+use super::{Counts, DeadLetter, Delivery, Parent, Replica, ReplicaSummary, Store, StoreError, Transaction};
+use crate::dossier::{DossierId, Hlc, fold_code};
+use crate::event::Event;
+
+mod delivery;
+mod people;
+mod transaction;
+
+/// Migrations, oldest first; a released one is never edited.
+const MIGRATIONS: [(i64, &str, &str); 1] =
+    [(1, "first flow", include_str!("migrations/0001_first_flow.sql"))];
+
+/// Longest wait for the writer's turn; a transaction takes milliseconds.
+const WRITER_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// The store's connections and identity.
+pub(super) struct Sqlite {
+    id: String,
+    version: String,
+    writer: SqlitePool,
+    readers: SqlitePool,
+}
+
+impl Sqlite {
+    /// Opens or creates the file behind `path` (what follows `sqlite:`).
+    pub(super) async fn open(path: &str) -> Result<Self, StoreError> {
+        let options = SqliteConnectOptions::from_str(&format!("sqlite:{path}"))?
+            .create_if_missing(true)
+            .journal_mode(SqliteJournalMode::Wal)
+            // A 2xx means durable, also over a power cut: every commit is synced.
+            .synchronous(SqliteSynchronous::Full)
+            .busy_timeout(WRITER_TIMEOUT)
+            .foreign_keys(true);
+        let writer = SqlitePoolOptions::new()
+            .max_connections(1)
+            .acquire_timeout(WRITER_TIMEOUT)
+            .connect_with(options.clone())
+            .await?;
+        migrator().run(&writer).await?;
+        let readers = SqlitePoolOptions::new()
+            .max_connections(4)
+            .acquire_timeout(WRITER_TIMEOUT)
+            .connect_with(options.create_if_missing(false).read_only(true))
+            .await?;
+        sqlx::query("insert or ignore into meta (name, value) values ('store_id', ?1)")
+            .bind(Uuid::now_v7().simple().to_string())
+            .execute(&writer)
+            .await?;
+        let id = sqlx::query_scalar("select value from meta where name = 'store_id'")
+            .fetch_one(&writer)
+            .await?;
+        let number: String = sqlx::query_scalar("select sqlite_version()")
+            .fetch_one(&writer)
+            .await?;
+        Ok(Self {
+            id,
+            version: format!("SQLite {number}"),
+            writer,
+            readers,
+        })
+    }
+}
+
+fn migrator() -> Migrator {
+    let migrations = MIGRATIONS.map(|(version, name, sql)| {
+        Migration::new(
+            version,
+            name.into(),
+            MigrationType::Simple,
+            AssertSqlSafe(sql.to_owned()).into_sql_str(),
+            false,
+        )
+    });
+    Migrator::with_migrations(migrations.to_vec())
+}
+
+/// A stored document, or which table held something else.
+fn document<T: DeserializeOwned>(what: &'static str, text: &str) -> Result<T, StoreError> {
+    serde_json::from_str(text).map_err(|source| StoreError::Document { what, source })
+}
+
+/// A batch as the JSON parameter of a statement.
+fn batch(rows: impl IntoIterator<Item = serde_json::Value>) -> String {
+    serde_json::Value::Array(rows.into_iter().collect()).to_string()
+}
+
+fn time(ms: i64) -> Timestamp {
+    Timestamp::from_millisecond(ms).unwrap_or(Timestamp::UNIX_EPOCH)
+}
+
+fn replica(row: &SqliteRow) -> Result<Replica, StoreError> {
+    Ok(Replica {
+        dossier: document("dossier", row.try_get("body")?)?,
+        version: row.try_get("version")?,
+        updated: time(row.try_get("updated_ms")?),
+    })
+}
+
+fn by_id(rows: &[SqliteRow]) -> Result<HashMap<DossierId, Replica>, StoreError> {
+    rows.iter()
+        .map(|row| replica(row).map(|replica| (replica.dossier.id, replica)))
+        .collect()
+}
+
+const REPLICAS: &str =
+    "select body, version, updated_ms from dossier where id in (select value from json_each(?1))";
+
+fn ids(dossiers: &[DossierId]) -> String {
+    batch(dossiers.iter().map(|id| id.to_string().into()))
+}
+
+#[async_trait]
+impl Store for Sqlite {
+    fn id(&self) -> &str {
+        &self.id
+    }
+
+    fn version(&self) -> &str {
+        &self.version
+    }
+
+    async fn clock(&self) -> Result<Hlc, StoreError> {
+        let stored: Option<String> = sqlx::query_scalar("select value from meta where name = 'clock'")
+            .fetch_optional(&self.readers)
+            .await?;
+        stored.map_or_else(|| Ok(Hlc::default()), |text| document("meta", &text))
+    }
+
+    async fn begin(&self) -> Result<Box<dyn Transaction>, StoreError> {
+        Ok(Box::new(transaction::SqliteTransaction::new(
+            self.writer.begin_with("begin immediate").await?,
+        )))
+    }
+
+    async fn outbox_head(&self, limit: u32) -> Result<Vec<Event>, StoreError> {
+        let rows: Vec<String> = sqlx::query_scalar("select body from outbox order by seq limit ?1")
+            .bind(limit)
+            .fetch_all(&self.readers)
+            .await?;
+        rows.iter().map(|body| document("outbox", body)).collect()
+    }
+
+    async fn due(
+        &self,
+        adapter: &str,
+        now: Timestamp,
+        limit: u32,
+    ) -> Result<(Vec<Delivery>, Option<Timestamp>), StoreError> {
+        let rows = sqlx::query(delivery::DUE)
+            .bind(adapter)
+            .bind(now.as_millisecond())
+            .bind(limit)
+            .fetch_all(&self.readers)
+            .await?;
+        let next: Option<i64> = sqlx::query_scalar(delivery::NEXT_DUE)
+            .bind(adapter)
+            .bind(now.as_millisecond())
+            .fetch_one(&self.readers)
+            .await?;
+        let rows = rows.iter().map(delivery::read).collect::<Result<_, _>>()?;
+        Ok((rows, next.map(time)))
+    }
+
+    async fn replicas(&self, dossiers: &[DossierId]) -> Result<HashMap<DossierId, Replica>, StoreError> {
+        by_id(
+            &sqlx::query(REPLICAS)
+                .bind(ids(dossiers))
+                .fetch_all(&self.readers)
+                .await?,
+        )
+    }
+
+    async fn parents(
+        &self,
+        adapter: &str,
+        dossiers: &[DossierId],
+    ) -> Result<HashMap<(DossierId, String), Parent>, StoreError> {
+        let rows = sqlx::query(
+            "select dossier_id, push, applied is not null as done from delivery
+             where adapter = ?1 and item = '' and dossier_id in (select value from json_each(?2))",
+        )
+        .bind(adapter)
+        .bind(ids(dossiers))
+        .fetch_all(&self.readers)
+        .await?;
+        rows.iter()
+            .map(|row| {
+                let id = delivery::dossier_id(row.try_get("dossier_id")?)?;
+                Ok((
+                    (id, row.try_get("push")?),
+                    Parent {
+                        done: row.try_get("done")?,
+                    },
+                ))
+            })
+            .collect()
+    }
+
+    async fn cursor(&self, adapter: &str, operation: &str) -> Result<Option<String>, StoreError> {
+        Ok(
+            sqlx::query_scalar("select body from cursor where adapter = ?1 and operation = ?2")
+                .bind(adapter)
+                .bind(operation)
+                .fetch_optional(&self.readers)
+                .await?,
+        )
+    }
+
+    async fn find_replica(&self, code: &str) -> Result<Option<Replica>, StoreError> {
+        let row = sqlx::query(
+            "select body, version, updated_ms from dossier where id in (
+                 select id from dossier where id = ?1 or code = ?1
+                 union select dossier_id from link where code_key = ?2) limit 1",
+        )
+        .bind(code)
+        .bind(fold_code(code))
+        .fetch_optional(&self.readers)
+        .await?;
+        row.as_ref().map(replica).transpose()
+    }
+
+    async fn list_replicas(&self, limit: u32) -> Result<Vec<ReplicaSummary>, StoreError> {
+        people::list(&self.readers, limit).await
+    }
+
+    async fn deliveries_of(&self, id: DossierId) -> Result<Vec<Delivery>, StoreError> {
+        let rows =
+            sqlx::query("select * from delivery where dossier_id = ?1 order by adapter, push, ordinal")
+                .bind(id.to_string())
+                .fetch_all(&self.readers)
+                .await?;
+        rows.iter().map(delivery::read).collect()
+    }
+
+    async fn dead_letters(&self, limit: u32) -> Result<Vec<DeadLetter>, StoreError> {
+        people::dead_letters(&self.readers, limit).await
+    }
+
+    async fn dead_letter(&self, id: &str) -> Result<Option<(DeadLetter, Option<String>)>, StoreError> {
+        people::dead_letter(&self.readers, id).await
+    }
+
+    async fn counts(&self) -> Result<Counts, StoreError> {
+        people::counts(&self.readers).await
+    }
+}

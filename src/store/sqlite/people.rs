@@ -1,0 +1,109 @@
+//! What people ask: lists, dead letters, counts. No personal data leaves here but by `dead_letter`'s raw record.
+
+use sqlx::Row;
+use sqlx::sqlite::{SqlitePool, SqliteRow};
+
+use super::{delivery, document, time};
+use crate::store::{Counts, DeadLetter, ReplicaSummary, StoreError};
+
+pub(super) async fn list(pool: &SqlitePool, limit: u32) -> Result<Vec<ReplicaSummary>, StoreError> {
+    let rows = sqlx::query(
+        "select id, code, updated_ms,
+                (select count(*) from delivery where dossier_id = id
+                 and state in ('due', 'waiting', 'in_doubt', 'backing_off')) as open,
+                (select count(*) from delivery where dossier_id = id and state = 'parked') as parked
+         from dossier order by updated_ms desc, id limit ?1",
+    )
+    .bind(limit)
+    .fetch_all(pool)
+    .await?;
+    rows.iter()
+        .map(|row| {
+            Ok(ReplicaSummary {
+                id: delivery::dossier_id(row.try_get("id")?)?,
+                code: row.try_get("code")?,
+                updated: time(row.try_get("updated_ms")?),
+                open: row.try_get("open")?,
+                parked: row.try_get("parked")?,
+            })
+        })
+        .collect()
+}
+
+/// Both kinds of dead letters in one shape; `raw` only for a refused record.
+const LETTERS: &str = "
+    with letters as (
+        select 'inbox-' || seq as id, adapter, operation, dossier_id, observed_ms as since_ms, cause, raw
+        from inbox where state = 'refused'
+        union all
+        select 'delivery-' || adapter || '-' || push || '-' || dossier_id || iif(item = '', '', '-' || item),
+               adapter, 'push.' || push, dossier_id, due_ms, cause, null
+        from delivery where state = 'parked'
+    )
+    select letters.*, coalesce(dossier.code, dossier_id) as code
+    from letters left join dossier on dossier.id = dossier_id
+    where ?1 is null or letters.id = ?1
+    order by since_ms, letters.id limit ?2";
+
+fn letter(row: &SqliteRow) -> Result<DeadLetter, StoreError> {
+    Ok(DeadLetter {
+        id: row.try_get("id")?,
+        system: row.try_get("adapter")?,
+        operation: row.try_get("operation")?,
+        dossier: row.try_get("code")?,
+        since: time(row.try_get("since_ms")?),
+        cause: document("cause", row.try_get("cause")?)?,
+    })
+}
+
+pub(super) async fn dead_letters(pool: &SqlitePool, limit: u32) -> Result<Vec<DeadLetter>, StoreError> {
+    let rows = sqlx::query(LETTERS)
+        .bind(None::<&str>)
+        .bind(limit)
+        .fetch_all(pool)
+        .await?;
+    rows.iter().map(letter).collect()
+}
+
+pub(super) async fn dead_letter(
+    pool: &SqlitePool,
+    id: &str,
+) -> Result<Option<(DeadLetter, Option<String>)>, StoreError> {
+    let row = sqlx::query(LETTERS).bind(id).bind(1).fetch_optional(pool).await?;
+    row.map(|row| Ok((letter(&row)?, row.try_get("raw")?)))
+        .transpose()
+}
+
+pub(super) async fn counts(pool: &SqlitePool) -> Result<Counts, StoreError> {
+    let inbox = sqlx::query("select adapter, state, count(*) as n from inbox group by adapter, state");
+    let deliveries = sqlx::query(
+        "select adapter, push, state, count(*) as n from delivery group by adapter, push, state order by 1, 2, 3",
+    );
+    Ok(Counts {
+        dossiers: sqlx::query_scalar("select count(*) from dossier")
+            .fetch_one(pool)
+            .await?,
+        outbox: sqlx::query_scalar("select count(*) from outbox")
+            .fetch_one(pool)
+            .await?,
+        inbox: inbox
+            .fetch_all(pool)
+            .await?
+            .iter()
+            .map(|row| Ok((row.try_get("adapter")?, row.try_get("state")?, row.try_get("n")?)))
+            .collect::<Result<_, sqlx::Error>>()?,
+        deliveries: deliveries
+            .fetch_all(pool)
+            .await?
+            .iter()
+            .map(|row| {
+                Ok((
+                    row.try_get("adapter")?,
+                    row.try_get("push")?,
+                    row.try_get("state")?,
+                    row.try_get("n")?,
+                ))
+            })
+            .collect::<Result<_, sqlx::Error>>()?,
+    })
+}

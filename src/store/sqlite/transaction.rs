@@ -1,0 +1,319 @@
+//! Everything a stage writes: one statement per batch, rows as one JSON parameter.
+
+use std::collections::{HashMap, HashSet};
+
+use async_trait::async_trait;
+use jiff::Timestamp;
+use serde_json::json;
+use sqlx::{Row, Sqlite};
+
+use super::{REPLICAS, batch, by_id, delivery, document, ids};
+use crate::dossier::{DossierId, Hlc, Shadow};
+use crate::event::Event;
+use crate::store::{CodeKey, InboxRow, InboxState, Item, Outcome, Replica, StoreError, Transaction, Wanted};
+
+/// The open write transaction; `begin immediate`, so that it never fails half way for want of the lock.
+pub(super) struct SqliteTransaction {
+    inner: sqlx::Transaction<'static, Sqlite>,
+}
+
+impl SqliteTransaction {
+    pub(super) fn new(inner: sqlx::Transaction<'static, Sqlite>) -> Self {
+        Self { inner }
+    }
+
+    /// Runs a statement whose first parameter is a batch; an empty batch costs nothing.
+    async fn write(&mut self, sql: &'static str, rows: Vec<serde_json::Value>) -> Result<(), StoreError> {
+        if !rows.is_empty() {
+            sqlx::query(sql)
+                .bind(batch(rows))
+                .execute(&mut *self.inner)
+                .await?;
+        }
+        Ok(())
+    }
+
+    /// The same for statements that take the time as their second parameter.
+    async fn write_at(
+        &mut self,
+        sql: &'static str,
+        rows: Vec<serde_json::Value>,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        if !rows.is_empty() {
+            sqlx::query(sql)
+                .bind(batch(rows))
+                .bind(now.as_millisecond())
+                .execute(&mut *self.inner)
+                .await?;
+        }
+        Ok(())
+    }
+}
+
+#[async_trait]
+impl Transaction for SqliteTransaction {
+    async fn resolve(&mut self, keys: &[CodeKey]) -> Result<HashMap<CodeKey, DossierId>, StoreError> {
+        let rows = sqlx::query(
+            "select system, code_key, dossier_id from link
+             where (system, code_key) in (select value ->> 0, value ->> 1 from json_each(?1))",
+        )
+        .bind(batch(keys.iter().map(|(system, key)| json!([system, key]))))
+        .fetch_all(&mut *self.inner)
+        .await?;
+        rows.iter()
+            .map(|row| {
+                let key = (row.try_get("system")?, row.try_get("code_key")?);
+                Ok((key, delivery::dossier_id(row.try_get("dossier_id")?)?))
+            })
+            .collect()
+    }
+
+    async fn replicas(&mut self, dossiers: &[DossierId]) -> Result<HashMap<DossierId, Replica>, StoreError> {
+        by_id(
+            &sqlx::query(REPLICAS)
+                .bind(ids(dossiers))
+                .fetch_all(&mut *self.inner)
+                .await?,
+        )
+    }
+
+    async fn shadows(
+        &mut self,
+        keys: &[(String, DossierId)],
+    ) -> Result<HashMap<(String, DossierId), Shadow>, StoreError> {
+        let rows = sqlx::query(
+            "select adapter, dossier_id, body from shadow
+             where (adapter, dossier_id) in (select value ->> 0, value ->> 1 from json_each(?1))",
+        )
+        .bind(batch(keys.iter().map(|(adapter, id)| json!([adapter, id]))))
+        .fetch_all(&mut *self.inner)
+        .await?;
+        rows.iter()
+            .map(|row| {
+                let key = (
+                    row.try_get("adapter")?,
+                    delivery::dossier_id(row.try_get("dossier_id")?)?,
+                );
+                Ok((key, document("shadow", row.try_get("body")?)?))
+            })
+            .collect()
+    }
+
+    async fn journaled(&mut self, events: &[&str]) -> Result<HashSet<String>, StoreError> {
+        let rows: Vec<String> = sqlx::query_scalar(
+            "select event_id from journal where event_id in (select value from json_each(?1))",
+        )
+        .bind(batch(events.iter().map(|id| json!(id))))
+        .fetch_all(&mut *self.inner)
+        .await?;
+        Ok(rows.into_iter().collect())
+    }
+
+    async fn put_inbox(&mut self, rows: &[InboxRow]) -> Result<(), StoreError> {
+        let rows = rows.iter().map(|row| {
+            let (state, cause) = match &row.state {
+                InboxState::Mapped => ("mapped", None),
+                InboxState::Waiting(reason) => ("waiting", Some(reason.clone())),
+                InboxState::Refused(fault) => ("refused", Some(json!(fault).to_string())),
+                InboxState::Ignored(reason) => ("ignored", Some(reason.clone())),
+            };
+            json!({
+                "adapter": row.adapter, "operation": row.operation, "observed": row.observed.as_millisecond(),
+                "raw_hash": row.raw_hash, "raw": row.raw, "state": state, "cause": cause,
+                "dossier": row.dossier, "event": row.event, "mapping": row.mapping,
+            })
+        });
+        self.write(
+            "insert into inbox (adapter, operation, observed_ms, raw_hash, raw, state, cause, dossier_id, event_id, mapping)
+             select value ->> 'adapter', value ->> 'operation', value ->> 'observed', value ->> 'raw_hash',
+                    value ->> 'raw', value ->> 'state', value ->> 'cause', value ->> 'dossier', value ->> 'event',
+                    value ->> 'mapping'
+             from json_each(?1) where true
+             on conflict do nothing",
+            rows.collect(),
+        )
+        .await
+    }
+
+    async fn put_shadows(&mut self, shadows: &[(String, DossierId, Shadow)]) -> Result<(), StoreError> {
+        let rows = shadows.iter().map(
+            |(adapter, id, shadow)| json!({"adapter": adapter, "id": id, "body": json!(shadow).to_string()}),
+        );
+        self.write(
+            "insert into shadow (adapter, dossier_id, body)
+             select value ->> 'adapter', value ->> 'id', value ->> 'body' from json_each(?1) where true
+             on conflict (adapter, dossier_id) do update set body = excluded.body",
+            rows.collect(),
+        )
+        .await
+    }
+
+    async fn put_outbox(&mut self, events: &[Event]) -> Result<(), StoreError> {
+        let rows = events
+            .iter()
+            .map(|event| json!({"id": event.id, "body": json!(event).to_string()}));
+        self.write(
+            "insert into outbox (event_id, body) select value ->> 'id', value ->> 'body' from json_each(?1)",
+            rows.collect(),
+        )
+        .await
+    }
+
+    async fn forget_outbox(&mut self, events: &[&str]) -> Result<(), StoreError> {
+        self.write(
+            "delete from outbox where event_id in (select value from json_each(?1))",
+            events.iter().map(|id| json!(id)).collect(),
+        )
+        .await
+    }
+
+    async fn put_cursor(&mut self, adapter: &str, operation: &str, body: &str) -> Result<(), StoreError> {
+        self.write(
+            "insert into cursor (adapter, operation, body)
+             select value ->> 0, value ->> 1, value ->> 2 from json_each(?1) where true
+             on conflict (adapter, operation) do update set body = excluded.body",
+            vec![json!([adapter, operation, body])],
+        )
+        .await
+    }
+
+    async fn put_clock(&mut self, hlc: Hlc) -> Result<(), StoreError> {
+        self.write(
+            "insert into meta (name, value) select 'clock', value ->> 0 from json_each(?1) where true
+             on conflict (name) do update set value = excluded.value",
+            vec![json!([json!(hlc).to_string()])],
+        )
+        .await
+    }
+
+    async fn put_journal(&mut self, events: &[Event], received: Timestamp) -> Result<(), StoreError> {
+        let rows = events
+            .iter()
+            .map(|event| json!({"id": event.id, "dossier": event.data.id, "body": json!(event).to_string()}));
+        self.write_at(
+            "insert into journal (event_id, dossier_id, received_ms, body)
+             select value ->> 'id', value ->> 'dossier', ?2, value ->> 'body' from json_each(?1)",
+            rows.collect(),
+            received,
+        )
+        .await
+    }
+
+    async fn put_replicas(&mut self, replicas: &[Replica]) -> Result<(), StoreError> {
+        let rows = replicas.iter().map(|replica| {
+            json!({
+                "id": replica.dossier.id, "code": replica.dossier.code(), "version": replica.version,
+                "updated": replica.updated.as_millisecond(), "body": json!(replica.dossier).to_string(),
+            })
+        });
+        self.write(
+            "insert into dossier (id, code, version, updated_ms, body)
+             select value ->> 'id', value ->> 'code', value ->> 'version', value ->> 'updated', value ->> 'body'
+             from json_each(?1) where true
+             on conflict (id) do update set code = excluded.code, version = excluded.version,
+                 updated_ms = excluded.updated_ms, body = excluded.body",
+            rows.collect(),
+        )
+        .await
+    }
+
+    async fn put_links(&mut self, links: &[(CodeKey, DossierId)]) -> Result<(), StoreError> {
+        self.write(
+            "insert or ignore into link (system, code_key, dossier_id)
+             select value ->> 0, value ->> 1, value ->> 2 from json_each(?1)",
+            links
+                .iter()
+                .map(|((system, key), id)| json!([system, key, id]))
+                .collect(),
+        )
+        .await
+    }
+
+    async fn want(&mut self, wanted: &[Wanted], now: Timestamp) -> Result<(), StoreError> {
+        self.write_at(
+            "insert into delivery (adapter, push, dossier_id, item, ordinal, desired, state, held, attempt, failures,
+                                   presence, due_ms)
+             select value ->> 'adapter', value ->> 'push', value ->> 'dossier', '', 0, value ->> 'version', 'due', 0, 0,
+                    0, 'unknown', ?2
+             from json_each(?1) where true
+             on conflict (adapter, push, dossier_id, item) do update set
+                 desired = excluded.desired,
+                 -- doubt is settled first, a sick target keeps its schedule, what a person holds stays held
+                 state = case when state in ('in_doubt', 'backing_off', 'discarded') or held then state else 'due' end,
+                 until_ms = case when state in ('in_doubt', 'backing_off') or held then until_ms end,
+                 requirement = null,
+                 cause = case when state = 'discarded' or held then cause end,
+                 due_ms = case when state = 'due' then due_ms else excluded.due_ms end",
+            wanted.iter().map(|row| json!(row)).collect(),
+            now,
+        )
+        .await
+    }
+
+    async fn put_items(&mut self, items: &[Item], now: Timestamp) -> Result<(), StoreError> {
+        self.write_at(
+            "insert into delivery (adapter, push, dossier_id, item, ordinal, desired, state, held, attempt, failures,
+                                   presence, due_ms)
+             select value ->> 'adapter', value ->> 'push', value ->> 'dossier', value ->> 'item', value ->> 'ordinal',
+                    value ->> 'version', 'due', 0, 0, 0, 'unknown', ?2
+             from json_each(?1)
+             where (value ->> 'again') or not exists (
+                 select 1 from delivery
+                 where adapter = value ->> 'adapter' and push = value ->> 'push'
+                   and dossier_id = value ->> 'dossier' and item = value ->> 'item'
+                   and (held or state not in ('parked', 'skipped')))
+             on conflict (adapter, push, dossier_id, item) do update set
+                 ordinal = excluded.ordinal,
+                 desired = excluded.desired,
+                 state = case when state in ('applied', 'parked', 'skipped') and not held then 'due' else state end,
+                 cause = case when state in ('applied', 'parked', 'skipped') and not held then null else cause end",
+            items.iter().map(|row| json!(row)).collect(),
+            now,
+        )
+        .await
+    }
+
+    async fn save(&mut self, outcomes: &[Outcome], now: Timestamp) -> Result<(), StoreError> {
+        self.write_at(
+            "update delivery set
+                 applied = r ->> 'applied',
+                 state = case
+                     when desired > (r ->> 'version')
+                          and (r ->> 'state' in ('applied', 'waiting', 'skipped')
+                               or (r ->> 'state' = 'parked' and not (r ->> 'held'))) then 'due'
+                     else r ->> 'state' end,
+                 until_ms = r ->> 'until', requirement = r ->> 'requirement', cause = r ->> 'cause',
+                 held = r ->> 'held', attempt = r ->> 'attempt', failures = r ->> 'failures',
+                 failing_ms = r ->> 'failing', holder = r ->> 'holder', presence = r ->> 'presence',
+                 remote = r ->> 'remote', native_hash = r ->> 'native_hash', mapping = r ->> 'mapping',
+                 applied_ms = r ->> 'applied_at',
+                 due_ms = case when state = 'due' then due_ms else ?2 end
+             from (select value as r from json_each(?1))
+             where adapter = r ->> 'adapter' and push = r ->> 'push' and dossier_id = r ->> 'dossier'
+               and item = r ->> 'item' and attempt = r ->> 'fence'",
+            outcomes.iter().map(delivery::write).collect(),
+            now,
+        )
+        .await
+    }
+
+    async fn release(
+        &mut self,
+        waiting: &[(String, DossierId, String)],
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        self.write_at(
+            "update delivery set state = 'due', until_ms = null, requirement = null, due_ms = ?2
+             from (select value as r from json_each(?1))
+             where adapter = r ->> 0 and dossier_id = r ->> 1 and requirement = r ->> 2 and state = 'waiting'",
+            waiting.iter().map(|(adapter, id, requirement)| json!([adapter, id, requirement])).collect(),
+            now,
+        )
+        .await
+    }
+
+    async fn commit(self: Box<Self>) -> Result<(), StoreError> {
+        Ok(self.inner.commit().await?)
+    }
+}
