@@ -2,7 +2,9 @@
 //! complete and exactly once, in every other system that must have it.
 
 pub mod adapter;
+pub mod broker;
 pub mod clock;
+pub mod connector;
 pub mod dossier;
 pub mod event;
 pub mod fault;
@@ -10,4 +12,5 @@ pub mod jq;
 mod read;
 pub mod retry;
 pub mod sandbox;
+pub mod stage;
 pub mod store;

@@ -1,0 +1,95 @@
+//! The embedded broker: a bounded queue inside the process. The confirm of an event is its subscriber's commit, so
+//! an event is in the outbox or in the journal at every moment, whatever dies.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use tokio::sync::{Mutex, mpsc, oneshot};
+use tokio::time::timeout;
+
+use super::{Broker, BrokerError, Receipt, Received};
+use crate::event::Event;
+
+/// Events on the way between publisher and subscriber, at most.
+const CAPACITY: usize = 1024;
+
+/// Longest wait for a confirm; the subscriber's transaction takes milliseconds, and a lost one is published again.
+const CONFIRM_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// How long `receive` waits for the first event.
+const QUIET: Duration = Duration::from_millis(500);
+
+/// The subscriber's answer to the publisher.
+pub(super) type Confirm = oneshot::Sender<()>;
+
+/// The in-process broker.
+#[derive(Debug)]
+pub struct Loopback {
+    publisher: mpsc::Sender<(Event, Confirm)>,
+    subscriber: Mutex<mpsc::Receiver<(Event, Confirm)>>,
+}
+
+impl Loopback {
+    /// An empty broker.
+    #[must_use]
+    pub fn new() -> Self {
+        let (publisher, subscriber) = mpsc::channel(CAPACITY);
+        Self {
+            publisher,
+            subscriber: Mutex::new(subscriber),
+        }
+    }
+}
+
+impl Default for Loopback {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+#[async_trait]
+impl Broker for Loopback {
+    fn version(&self) -> &'static str {
+        "loopback"
+    }
+
+    async fn publish(&self, events: Vec<Event>) -> Result<Vec<bool>, BrokerError> {
+        let mut confirms = Vec::with_capacity(events.len());
+        for event in events {
+            let (confirm, confirmed) = oneshot::channel();
+            self.publisher
+                .send((event, confirm))
+                .await
+                .map_err(|_| BrokerError::Closed)?;
+            confirms.push(confirmed);
+        }
+        let mut answers = Vec::with_capacity(confirms.len());
+        for confirmed in confirms {
+            answers.push(matches!(timeout(CONFIRM_TIMEOUT, confirmed).await, Ok(Ok(()))));
+        }
+        Ok(answers)
+    }
+
+    async fn receive(&self, limit: usize) -> Result<Vec<Received>, BrokerError> {
+        let mut subscriber = self.subscriber.lock().await;
+        let mut received = Vec::new();
+        if let Ok(0) = timeout(QUIET, subscriber.recv_many(&mut received, limit)).await {
+            return Err(BrokerError::Closed);
+        }
+        Ok(received
+            .into_iter()
+            .map(|(event, confirm)| Received {
+                event,
+                receipt: Receipt(confirm),
+            })
+            .collect())
+    }
+
+    async fn acknowledge(&self, receipts: Vec<Receipt>) -> Result<(), BrokerError> {
+        for Receipt(confirm) in receipts {
+            // A publisher that no longer waits finds the event in the journal when it publishes again.
+            let _gone = confirm.send(());
+        }
+        Ok(())
+    }
+}

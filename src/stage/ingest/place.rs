@@ -1,0 +1,241 @@
+//! Which dossier a patch speaks of, what it says anew, and the event that tells it.
+
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+
+use super::Record;
+use crate::adapter::{Adapter, Fact};
+use crate::dossier::{Author, DossierId, Origin, Patch, Shadow, fold_code};
+use crate::event::{Event, EventType};
+use crate::fault::Fault;
+use crate::stage::Shared;
+use crate::store::{CodeKey, InboxState, Replica, StoreError, Transaction};
+
+/// What became of one record.
+pub(super) struct Placed {
+    pub(super) state: InboxState,
+    pub(super) dossier: Option<DossierId>,
+    pub(super) event: Option<String>,
+}
+
+/// What became of a batch.
+pub(super) struct Batch {
+    pub(super) records: Vec<Placed>,
+    pub(super) shadows: Vec<(String, DossierId, Shadow)>,
+    pub(super) events: Vec<Event>,
+}
+
+/// Places every record of a batch. A record whose mapping failed, or one of whose patches can't be taken, is refused
+/// whole; the others are none the worse for it.
+pub(super) async fn place(
+    shared: &Shared,
+    transaction: &mut dyn Transaction,
+    records: &[Record],
+    mappings: Vec<Result<Vec<Fact>, Fault>>,
+) -> Result<Batch, StoreError> {
+    let parsed: Vec<Result<Parsed, Fault>> =
+        mappings.into_iter().map(|facts| facts.and_then(parse)).collect();
+    let mut desk = Desk::open(shared, transaction, records, &parsed).await?;
+    let placed = records
+        .iter()
+        .zip(parsed)
+        .map(|(record, parsed)| desk.take(record, parsed))
+        .collect();
+    Ok(Batch {
+        records: placed,
+        shadows: desk
+            .shadows
+            .into_iter()
+            .map(|((adapter, id), shadow)| (adapter, id, shadow))
+            .collect(),
+        events: desk.events,
+    })
+}
+
+/// A record's facts, parsed.
+enum Parsed {
+    Patches(Vec<Patch>),
+    Ignored(String),
+}
+
+fn parse(facts: Vec<Fact>) -> Result<Parsed, Fault> {
+    let mut patches = Vec::new();
+    let mut ignored = None;
+    for fact in facts {
+        match fact {
+            // The first fault is the one to mend first; a retry shows the next.
+            Fact::Patch(value) => {
+                patches.push(Patch::parse(&value).map_err(|mut faults| faults.swap_remove(0))?);
+            }
+            Fact::Ignored(reason) => ignored = Some(reason),
+        }
+    }
+    Ok(match ignored {
+        Some(reason) if patches.is_empty() => Parsed::Ignored(reason),
+        _ => Parsed::Patches(patches),
+    })
+}
+
+fn key_of(adapter: &Adapter, patch: &Patch) -> CodeKey {
+    (adapter.name.clone(), fold_code(patch.reference().code()))
+}
+
+/// Everything that placing a batch reads, and what it has decided so far.
+struct Desk<'a> {
+    shared: &'a Shared,
+    known: HashMap<CodeKey, DossierId>,
+    replicas: HashMap<DossierId, Replica>,
+    shadows: HashMap<(String, DossierId), Shadow>,
+    events: Vec<Event>,
+}
+
+impl<'a> Desk<'a> {
+    async fn open(
+        shared: &'a Shared,
+        transaction: &mut dyn Transaction,
+        records: &[Record],
+        parsed: &[Result<Parsed, Fault>],
+    ) -> Result<Self, StoreError> {
+        let spoken: Vec<(&Record, &Patch)> = records
+            .iter()
+            .zip(parsed)
+            .filter_map(|(record, parsed)| match parsed {
+                Ok(Parsed::Patches(patches)) => Some(patches.iter().map(move |patch| (record, patch))),
+                _ => None,
+            })
+            .flatten()
+            .collect();
+        let keys: Vec<CodeKey> = spoken
+            .iter()
+            .map(|(record, patch)| key_of(&record.adapter, patch))
+            .collect();
+        let known = transaction.resolve(&keys).await?;
+        // A dossier that was born a moment ago may not be in the replica yet; its shadow already is.
+        let ids: Vec<DossierId> = spoken
+            .iter()
+            .zip(&keys)
+            .map(|((record, patch), key)| {
+                known
+                    .get(key)
+                    .copied()
+                    .unwrap_or_else(|| birth(&record.adapter, patch).id())
+            })
+            .collect();
+        let pairs: Vec<(String, DossierId)> = spoken
+            .iter()
+            .zip(&ids)
+            .map(|((record, _), id)| (record.adapter.name.clone(), *id))
+            .collect();
+        Ok(Self {
+            shared,
+            known,
+            replicas: transaction.replicas(&ids).await?,
+            shadows: transaction.shadows(&pairs).await?,
+            events: Vec::new(),
+        })
+    }
+
+    fn take(&mut self, record: &Record, parsed: Result<Parsed, Fault>) -> Placed {
+        let patches = match parsed {
+            Ok(Parsed::Patches(patches)) => patches,
+            Ok(Parsed::Ignored(reason)) => return Placed::without_dossier(InboxState::Ignored(reason)),
+            Err(fault) => return Placed::without_dossier(InboxState::Refused(fault)),
+        };
+        let mut last = Placed::without_dossier(InboxState::Ignored("no patch".to_owned()));
+        for patch in &patches {
+            let placed = self.write(record, patch);
+            let spoke = last.event.is_some();
+            match placed.state {
+                InboxState::Refused(_) | InboxState::Waiting(_) => return placed,
+                InboxState::Ignored(_) if spoke => {}
+                InboxState::Mapped | InboxState::Ignored(_) => last = placed,
+            }
+        }
+        last
+    }
+
+    /// One patch: places it, takes what is new, says it.
+    fn write(&mut self, record: &Record, patch: &Patch) -> Placed {
+        let adapter = &record.adapter;
+        let found = self.known.get(&key_of(adapter, patch)).copied();
+        let originates = patch
+            .procedure_code()
+            .is_some_and(|code| adapter.originates.holds(code));
+        let (id, origin) = if let Some(replica) = found.and_then(|id| self.replicas.get(&id)) {
+            (replica.dossier.id, replica.dossier.origin.clone())
+        } else {
+            let origin = birth(adapter, patch);
+            let id = origin.id();
+            let born = self.shadows.contains_key(&(adapter.name.clone(), id));
+            if !originates && !born {
+                return Placed::without_dossier(InboxState::Waiting("orphan".to_owned()));
+            }
+            (id, origin)
+        };
+        let known = self.replicas.get(&id).map(|replica| &replica.dossier);
+        let hlc = self.shared.hybrid.tick();
+        let author = Author {
+            system: &adapter.name,
+            origin: &origin,
+            observed: record.observed,
+            hlc,
+            owns: &adapter.owns,
+            known,
+        };
+        let entry = self.shadows.entry((adapter.name.clone(), id));
+        let born = known.is_none() && matches!(entry, Entry::Vacant(_));
+        let shadow = entry.or_default();
+        let mut next = shadow.clone();
+        match author.write(patch, &mut next) {
+            Ok(delta) if delta.is_empty() && !born => {
+                *shadow = next;
+                Placed {
+                    state: InboxState::Ignored("nothing new".to_owned()),
+                    dossier: Some(id),
+                    event: None,
+                }
+            }
+            Ok(delta) => {
+                *shadow = next;
+                let kind = EventType::of(&delta, born);
+                let code = known.unwrap_or(&delta).code().map(str::to_owned);
+                let event = Event::new(
+                    self.shared.store.id(),
+                    &adapter.name,
+                    code.as_deref(),
+                    record.observed,
+                    hlc,
+                    kind,
+                    delta,
+                );
+                let placed = Placed {
+                    state: InboxState::Mapped,
+                    dossier: Some(id),
+                    event: Some(event.id.clone()),
+                };
+                self.events.push(event);
+                placed
+            }
+            Err(mut faults) => Placed {
+                state: InboxState::Refused(faults.swap_remove(0)),
+                dossier: Some(id),
+                event: None,
+            },
+        }
+    }
+}
+
+/// The origin that a dossier has if this patch is its first.
+fn birth(adapter: &Adapter, patch: &Patch) -> Origin {
+    Origin::new(&adapter.name, patch.reference().code())
+}
+
+impl Placed {
+    fn without_dossier(state: InboxState) -> Self {
+        Self {
+            state,
+            dossier: None,
+            event: None,
+        }
+    }
+}

@@ -1,0 +1,209 @@
+//! The poller: asks a system that does not tell us what is new.
+//!
+//! Its position lies in the store and moves in the transaction that stores the records, so that no crash skips one.
+//! A run asks from the newest time that was seen, less the overlap, page by page; the position moves on when its last
+//! page is stored. Records that were seen before say nothing new and cost a comparison.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+use tokio::sync::Mutex;
+
+use super::{Door, Position, Record, admit};
+use crate::adapter::{Adapter, Pull, RetrySettings, Span, Word};
+use crate::connector::Connector;
+use crate::fault::Fault;
+use crate::jq::Scope;
+use crate::retry::Policy;
+use crate::stage::{Progress, Shared, StageError};
+
+/// The stage: one for each pull of each hosted adapter.
+pub struct Puller {
+    shared: Arc<Shared>,
+    adapter: Arc<Adapter>,
+    index: usize,
+    connector: Arc<Connector>,
+    schedule: Mutex<Schedule>,
+}
+
+/// When to ask next; lost with the process, which then asks at once.
+#[derive(Default)]
+struct Schedule {
+    next: Option<Timestamp>,
+    failures: u32,
+    failing_since: Option<Timestamp>,
+}
+
+/// Where a pull stands.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+struct Stand {
+    /// Newest native time of all finished runs; asked from here, less the overlap.
+    since: Option<Timestamp>,
+    /// The run under way.
+    run: Option<Run>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+struct Run {
+    /// What all its pages ask for.
+    since: Option<Timestamp>,
+    until: Timestamp,
+    /// Newest native time so far.
+    newest: Option<Timestamp>,
+    /// The page to ask for; null for the first.
+    page: Value,
+}
+
+impl Puller {
+    /// The stage for the pull `index` of `adapter`.
+    #[must_use]
+    pub fn new(shared: Arc<Shared>, adapter: Arc<Adapter>, index: usize, connector: Arc<Connector>) -> Self {
+        Self {
+            shared,
+            adapter,
+            index,
+            connector,
+            schedule: Mutex::default(),
+        }
+    }
+
+    fn pull(&self) -> &Pull {
+        &self.adapter.pulls[self.index]
+    }
+
+    /// Asks for one page, if it is time, and stores it.
+    ///
+    /// # Errors
+    /// The store is away. A system that does not answer is no error: it is asked again later.
+    pub async fn step(&self) -> Result<Progress, StageError> {
+        let mut schedule = self.schedule.lock().await;
+        let now = self.shared.clock.now();
+        if let Some(next) = schedule.next
+            && now < next
+        {
+            return Ok(Progress::Idle(Some(next)));
+        }
+        let pull = self.pull();
+        let stored = self.shared.store.cursor(&self.adapter.name, &pull.name).await?;
+        // A position of another version is no reason to stop: the pull begins anew, and repetitions change nothing.
+        let mut stand: Stand = stored
+            .and_then(|text| serde_json::from_str(&text).ok())
+            .unwrap_or_default();
+        let mut run = stand.run.take().unwrap_or_else(|| {
+            let Span { since, until } = pull.span(stand.since, now);
+            Run {
+                since,
+                until,
+                newest: None,
+                page: Value::Null,
+            }
+        });
+        let span = Span {
+            since: run.since,
+            until: run.until,
+        };
+        let scope = pull.scope(&span, &run.page);
+        let exchange = self.connector.exchange(&pull.call, &Value::Null, &scope).await;
+        let page = match (exchange.verdict.word, exchange.answer) {
+            (Word::Done, Some(answer)) => self.read(answer.body, exchange.scope).await,
+            (word, _) => Err(exchange
+                .verdict
+                .reason
+                .unwrap_or_else(|| format!("the answer was judged {word:?}"))),
+        };
+        let page = match page {
+            Ok(page) => page,
+            Err(reason) => return Ok(self.failed(&mut schedule, now, &reason)),
+        };
+        let observed = self.shared.clock.now();
+        let records: Vec<Record> = page
+            .records
+            .into_iter()
+            .map(|value| Record {
+                adapter: Arc::clone(&self.adapter),
+                door: Door::Pull(self.index),
+                raw: value.to_string(),
+                value,
+                observed,
+            })
+            .collect();
+        run.newest = run.newest.max(page.newest);
+        let more = page.next.is_some();
+        match page.next {
+            Some(next) => stand.run = Some(Run { page: next, ..run }),
+            None => stand.since = pull.reached(stand.since, &span, run.newest, now),
+        }
+        let position = Position {
+            adapter: &self.adapter.name,
+            operation: &pull.name,
+            body: json!(stand).to_string(),
+        };
+        admit(&self.shared, records, Some(position)).await?;
+        *schedule = Schedule::default();
+        if more {
+            return Ok(Progress::Worked);
+        }
+        let next = now + pull.every;
+        schedule.next = Some(next);
+        Ok(Progress::Idle(Some(next)))
+    }
+
+    async fn read(&self, body: Value, scope: Scope) -> Result<Page, String> {
+        let (adapter, index) = (Arc::clone(&self.adapter), self.index);
+        let read = self
+            .shared
+            .workers
+            .run(move || {
+                let pull = &adapter.pulls[index];
+                let records = pull.call.records(&body, &scope)?;
+                let mut newest = None;
+                for record in &records {
+                    newest = newest.max(pull.cursor(record)?);
+                }
+                Ok(Page {
+                    next: pull.next(&body, &scope)?,
+                    newest,
+                    records,
+                })
+            })
+            .await;
+        match read {
+            Ok(Ok(page)) => Ok(page),
+            Ok(Err(fault)) => Err(Fault::to_string(&fault)),
+            Err(stuck) => Err(stuck.to_string()),
+        }
+    }
+
+    fn failed(&self, schedule: &mut Schedule, now: Timestamp, reason: &str) -> Progress {
+        schedule.failures += 1;
+        let since = *schedule.failing_since.get_or_insert(now);
+        let elapsed = Duration::try_from(now.duration_since(since)).unwrap_or_default();
+        let RetrySettings { first, max, .. } = self.adapter.connection.retry;
+        let policy = Policy {
+            first,
+            max,
+            give_up: None,
+        };
+        let delay = policy.delay(schedule.failures, elapsed).unwrap_or(policy.max);
+        let next = now + delay;
+        schedule.next = Some(next);
+        tracing::warn!(
+            adapter = self.adapter.name,
+            operation = self.pull().name,
+            failures = schedule.failures,
+            reason,
+            "pull failed; asking again later"
+        );
+        Progress::Idle(Some(next))
+    }
+}
+
+/// One page of an answer.
+struct Page {
+    records: Vec<Value>,
+    newest: Option<Timestamp>,
+    next: Option<Value>,
+}

@@ -1,0 +1,222 @@
+//! The door for systems that tell us: `POST /hooks/…`.
+//!
+//! Who is not who it says, sends too much or not the declared syntax gets a 4xx and leaves no trace. A 2xx means that
+//! the record is durable. Requests that come together are stored together: the handler queues the record and waits,
+//! [`Webhooks::step`] takes what has queued up and commits it as one.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::{Body, to_bytes};
+use axum::extract::{Path, Request, State};
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::post;
+use serde_json::{Map, Value, json};
+use tokio::sync::{Mutex, mpsc, oneshot};
+use tokio::time::timeout;
+
+use super::{Door, Record, admit};
+use crate::adapter::Adapter;
+use crate::stage::{Progress, Shared, StageError};
+use crate::store::InboxState;
+
+/// Records that wait for the next commit; more are answered 503.
+const QUEUE: usize = 512;
+
+/// Records stored in one transaction, at most.
+const BATCH: usize = 128;
+
+/// Longest wait for the commit before the sender is told to come again.
+const COMMIT_TIMEOUT: Duration = Duration::from_secs(20);
+
+/// How long a step waits for the first record; a node that stops waits as long for this stage.
+const QUIET: Duration = Duration::from_millis(500);
+
+/// What a sender is told to wait, in seconds, when the record could not be stored.
+const RETRY_AFTER: &str = "5";
+
+type Queued = (Record, oneshot::Sender<InboxState>);
+
+/// The stage behind the door.
+pub struct Webhooks {
+    shared: Arc<Shared>,
+    queue: Mutex<mpsc::Receiver<Queued>>,
+    door: mpsc::Sender<Queued>,
+}
+
+impl Webhooks {
+    /// The stage over these parts.
+    #[must_use]
+    pub fn new(shared: Arc<Shared>) -> Self {
+        let (door, queue) = mpsc::channel(QUEUE);
+        Self {
+            shared,
+            queue: Mutex::new(queue),
+            door,
+        }
+    }
+
+    /// Waits a moment for records, stores all that have come, answers their senders.
+    ///
+    /// # Errors
+    /// The store is away; the senders are told to come again.
+    pub async fn step(&self) -> Result<Progress, StageError> {
+        let mut queued = Vec::new();
+        let waited = {
+            let mut queue = self.queue.lock().await;
+            timeout(QUIET, queue.recv_many(&mut queued, BATCH)).await
+        };
+        if waited.is_err() {
+            return Ok(Progress::Worked);
+        }
+        let (records, answers): (Vec<_>, Vec<_>) = queued.into_iter().unzip();
+        // On an error the senders' halves are dropped unanswered, and they hear 503.
+        let states = admit(&self.shared, records, None).await?;
+        for (answer, state) in answers.into_iter().zip(states) {
+            // A sender that has gone sends the same again, and the record says nothing new then.
+            drop(answer.send(state));
+        }
+        Ok(Progress::Worked)
+    }
+
+    /// The routes of every hosted adapter's webhooks.
+    pub fn routes(&self) -> Router {
+        let mut router = Router::new();
+        for adapter in &self.shared.adapters {
+            for (index, webhook) in adapter.webhooks.iter().enumerate() {
+                let hook = Hook {
+                    shared: Arc::clone(&self.shared),
+                    adapter: Arc::clone(adapter),
+                    index,
+                    door: self.door.clone(),
+                };
+                router = router.route(&webhook.path, post(receive).with_state(Arc::new(hook)));
+            }
+        }
+        router
+    }
+}
+
+struct Hook {
+    shared: Arc<Shared>,
+    adapter: Arc<Adapter>,
+    index: usize,
+    door: mpsc::Sender<Queued>,
+}
+
+async fn receive(
+    State(hook): State<Arc<Hook>>,
+    Path(path): Path<HashMap<String, String>>,
+    request: Request<Body>,
+) -> Response {
+    let webhook = &hook.adapter.webhooks[hook.index];
+    let (head, body) = request.into_parts();
+    let Ok(raw) = to_bytes(body, webhook.limit).await else {
+        return hook.answer(
+            StatusCode::PAYLOAD_TOO_LARGE,
+            "too-big",
+            &format!("a body of at most {} bytes is taken", webhook.limit),
+        );
+    };
+    let headers = plain(&head.headers);
+    let path: Map<String, Value> = path
+        .into_iter()
+        .map(|(name, value)| (name, Value::String(value)))
+        .collect();
+    match hook.verify(&raw, &headers, &path).await {
+        Some(true) => {}
+        Some(false) => {
+            return hook.answer(
+                StatusCode::UNAUTHORIZED,
+                "unauthenticated",
+                "the signature does not match the body",
+            );
+        }
+        None => return hook.come_again(),
+    }
+    let value = match webhook.receive.decode(&raw) {
+        Ok(value) => value,
+        Err(problem) => return hook.answer(StatusCode::BAD_REQUEST, "malformed", &problem),
+    };
+    // What decodes is text: every form in which records are received is.
+    let text = String::from_utf8_lossy(&raw).into_owned();
+    let record = Record {
+        adapter: Arc::clone(&hook.adapter),
+        door: Door::Webhook(hook.index),
+        raw: text,
+        value,
+        observed: hook.shared.clock.now(),
+    };
+    let (answer, answered) = oneshot::channel();
+    if hook.door.try_send((record, answer)).is_err() {
+        return hook.come_again();
+    }
+    match timeout(COMMIT_TIMEOUT, answered).await {
+        Ok(Ok(state)) => {
+            let (code, reason) = match &state {
+                InboxState::Mapped => ("mapped", String::new()),
+                InboxState::Ignored(reason) => ("ignored", reason.clone()),
+                InboxState::Waiting(reason) => ("waiting", reason.clone()),
+                InboxState::Refused(fault) => ("refused", fault.to_string()),
+            };
+            hook.answer(StatusCode::OK, code, &reason)
+        }
+        _ => hook.come_again(),
+    }
+}
+
+impl Hook {
+    /// Whether the sender is who it says; `None` while that cannot be told.
+    async fn verify(
+        &self,
+        raw: &[u8],
+        headers: &BTreeMap<String, String>,
+        path: &Map<String, Value>,
+    ) -> Option<bool> {
+        let (adapter, index) = (Arc::clone(&self.adapter), self.index);
+        let (raw, headers, path) = (raw.to_vec(), headers.clone(), path.clone());
+        let now = self.shared.clock.now();
+        let verdict = self
+            .shared
+            .workers
+            .run(move || adapter.webhooks[index].verify(&raw, &headers, &path, now))
+            .await;
+        match verdict {
+            Ok(Ok(verdict)) => Some(verdict),
+            // A header that is absent or odd makes the expression fail: that is no proof of anything.
+            Ok(Err(_)) => Some(false),
+            Err(_) => None,
+        }
+    }
+
+    /// The answer in the words of the system, where its adapter has some.
+    fn answer(&self, status: StatusCode, code: &str, reason: &str) -> Response {
+        let ok = status.is_success() && code != "refused";
+        let body =
+            self.adapter.webhooks[self.index].reply(&json!({"ok": ok, "code": code, "reason": reason}));
+        (status, axum::Json(body)).into_response()
+    }
+
+    fn come_again(&self) -> Response {
+        let mut response = self.answer(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "come-again",
+            "the record could not be stored; send it again",
+        );
+        response
+            .headers_mut()
+            .insert(header::RETRY_AFTER, header::HeaderValue::from_static(RETRY_AFTER));
+        response
+    }
+}
+
+/// Headers by lower-case name; a value that is no text is left out.
+fn plain(headers: &HeaderMap) -> BTreeMap<String, String> {
+    headers
+        .iter()
+        .filter_map(|(name, value)| Some((name.as_str().to_owned(), value.to_str().ok()?.to_owned())))
+        .collect()
+}

@@ -1,0 +1,102 @@
+//! The stages: each a room of its own with one door, `step`, which does one read, at most one exchange with the
+//! outside and one transaction (`deliver` has two: intent, call, outcome).
+//!
+//! Data flows one way: [`ingest`] writes the outbox, [`publish`] takes it to the broker, [`subscribe`] merges what the
+//! broker brings into the replica and says what targets should have, [`deliver`] brings it there. Stages do not call
+//! each other; each reads the table that the one before it wrote, and a bell only saves the wait for the next look.
+//! A step may die at any point: the next one goes on from the tables.
+
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use tokio::sync::watch;
+
+use crate::adapter::Adapter;
+use crate::broker::{Broker, BrokerError};
+use crate::clock::{Clock, HybridClock};
+use crate::jq::Workers;
+use crate::store::{Store, StoreError};
+
+pub mod deliver;
+pub mod ingest;
+pub mod publish;
+pub mod subscribe;
+
+/// What a step did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Progress {
+    /// It worked; there may be more.
+    Worked,
+    /// Nothing to do before this time, unless the bell rings.
+    Idle(Option<Timestamp>),
+}
+
+/// Why a step could not work. The next one starts from the tables.
+#[derive(Debug, thiserror::Error)]
+pub enum StageError {
+    /// The store.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The broker.
+    #[error(transparent)]
+    Broker(#[from] BrokerError),
+}
+
+/// What all stages of a node share.
+pub struct Shared {
+    /// The store.
+    pub store: Box<dyn Store>,
+    /// The broker.
+    pub broker: Box<dyn Broker>,
+    /// Wall clock.
+    pub clock: Arc<dyn Clock>,
+    /// Hybrid logical clock of this node.
+    pub hybrid: HybridClock,
+    /// Adapters that this node hosts.
+    pub adapters: Vec<Arc<Adapter>>,
+    /// The threads that run mappings.
+    pub workers: Arc<Workers>,
+    /// This process start: the holder of the intents that it commits.
+    pub start: String,
+    /// Rings when there is something in the outbox.
+    pub outbox: Bell,
+    /// Rings when deliveries may have come due.
+    pub deliveries: Bell,
+}
+
+impl Shared {
+    /// The hosted adapter of this name.
+    #[must_use]
+    pub fn adapter(&self, name: &str) -> Option<&Arc<Adapter>> {
+        self.adapters.iter().find(|adapter| adapter.name == name)
+    }
+}
+
+/// Wakes the stage behind it. A ring that nobody waits for is not lost, many rings are one.
+#[derive(Debug)]
+pub struct Bell(watch::Sender<()>);
+
+impl Bell {
+    /// A bell that has not rung.
+    #[must_use]
+    pub fn new() -> Self {
+        Self(watch::Sender::new(()))
+    }
+
+    /// Rings.
+    pub fn ring(&self) {
+        self.0.send_replace(());
+    }
+
+    /// An ear that hears every later ring.
+    #[must_use]
+    pub fn ear(&self) -> watch::Receiver<()> {
+        self.0.subscribe()
+    }
+}
+
+impl Default for Bell {
+    fn default() -> Self {
+        Self::new()
+    }
+}
