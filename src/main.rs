@@ -1,2 +1,7 @@
-//! The `lienthong` command.
-fn main() {}
+//! Reads the command line, nothing else.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    lienthong::cli::main()
+}

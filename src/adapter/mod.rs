@@ -24,6 +24,7 @@ mod requires;
 mod rule;
 mod selection;
 mod settings;
+pub mod shipped;
 mod site;
 mod target;
 mod version;

@@ -1,0 +1,135 @@
+//! `dossier`: where is it, and what does it wait for? Codes, systems and states; no word about the people in it.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::{Path, Query, State};
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use super::{AdminError, Limit};
+use crate::dossier::{DossierId, Origin};
+use crate::stage::Shared;
+use crate::store::{Delivery, ReplicaSummary, State as DeliveryState};
+
+/// A dossier as operators see it.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Shown {
+    /// Id, the same on every node.
+    pub id: DossierId,
+    /// Official code, if it has one.
+    pub code: Option<String>,
+    /// Where it came into being.
+    pub origin: Origin,
+    /// Codes by system.
+    pub links: BTreeMap<String, Vec<String>>,
+    /// Procedure code.
+    pub procedure: Option<String>,
+    /// Current status.
+    pub status: Option<String>,
+    /// When it last changed on this store.
+    pub updated: Timestamp,
+    /// Each system that has it or should have it.
+    pub systems: Vec<System>,
+}
+
+/// A dossier in one system.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct System {
+    /// Name of the system.
+    pub name: String,
+    /// Is it there?
+    pub there: bool,
+    /// The code it has there.
+    pub native: Option<String>,
+    /// Since when the present version is there.
+    pub since: Option<Timestamp>,
+    /// What is still to come, and why it is not there yet. Empty: everything is where it should be.
+    pub open: Vec<Open>,
+}
+
+/// A delivery that is not where it should be.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Open {
+    /// Push, and the item if it is one's.
+    pub what: String,
+    /// State of the delivery.
+    #[serde(flatten)]
+    pub state: DeliveryState,
+}
+
+pub(super) async fn list(
+    State(shared): State<Arc<Shared>>,
+    Query(limit): Query<Limit>,
+) -> Result<Json<Vec<ReplicaSummary>>, AdminError> {
+    Ok(Json(shared.store.list_replicas(limit.limit).await?))
+}
+
+pub(super) async fn show(
+    State(shared): State<Arc<Shared>>,
+    Path(code): Path<String>,
+) -> Result<Json<Shown>, AdminError> {
+    let Some(replica) = shared.store.find_replica(&code).await? else {
+        return Err(AdminError::NotFound(format!(
+            "no dossier is known under {code:?}; a record that could not be read is under `lienthong dead-letter list`"
+        )));
+    };
+    let dossier = replica.dossier;
+    let deliveries = shared.store.deliveries_of(dossier.id).await?;
+    let links: BTreeMap<String, Vec<String>> = dossier
+        .links
+        .keys()
+        .map(|system| {
+            let codes = dossier
+                .keys_for(system)
+                .into_iter()
+                .map(std::string::ToString::to_string)
+                .collect();
+            (system.clone(), codes)
+        })
+        .collect();
+    let mut systems = vec![System {
+        name: dossier.origin.system.clone(),
+        there: true,
+        native: Some(dossier.origin.native.clone()),
+        since: None,
+        open: Vec::new(),
+    }];
+    for chunk in deliveries.chunk_by(|a, b| a.adapter == b.adapter) {
+        systems.push(system(chunk));
+    }
+    Ok(Json(Shown {
+        id: dossier.id,
+        code: dossier.code().map(str::to_owned),
+        procedure: dossier.procedure_code().map(str::to_owned),
+        status: dossier.status().map(|entry| entry.value.clone()),
+        origin: dossier.origin,
+        updated: replica.updated,
+        links,
+        systems,
+    }))
+}
+
+/// One target's rows as one line and what is open.
+fn system(rows: &[Delivery]) -> System {
+    let records = || rows.iter().filter(|row| row.item.is_empty());
+    System {
+        name: rows[0].adapter.clone(),
+        there: records().any(|row| row.remote.is_some() && row.applied.is_some()),
+        native: records().find_map(|row| row.remote.clone()),
+        since: records().filter_map(|row| row.applied_at).max(),
+        open: rows
+            .iter()
+            .filter(|row| row.state != DeliveryState::Applied)
+            .map(|row| Open {
+                what: if row.item.is_empty() {
+                    row.push.clone()
+                } else {
+                    format!("{} no. {}", row.push, row.ordinal)
+                },
+                state: row.state.clone(),
+            })
+            .collect(),
+    }
+}

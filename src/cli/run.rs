@@ -1,0 +1,60 @@
+//! `run`: the daemon.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use anyhow::Context;
+use clap::Args;
+use tokio::signal::unix::{SignalKind, signal};
+use tracing_subscriber::EnvFilter;
+
+use super::{CliError, Exit, Output};
+use crate::clock::SystemClock;
+use crate::config::Config;
+use crate::node::Node;
+
+/// What `run` takes.
+#[derive(Debug, Args)]
+pub(super) struct Options {
+    /// Configuration file.
+    #[arg(
+        long,
+        env = "LIENTHONG_CONFIG",
+        default_value = "/etc/lienthong/lienthong.toml"
+    )]
+    config: PathBuf,
+}
+
+impl Options {
+    pub(super) async fn run(self, output: Output) -> Result<Exit, CliError> {
+        log(output.is_json());
+        let config = Config::read(&self.config).map_err(CliError::Faults)?;
+        let mut term = signal(SignalKind::terminate()).context("listen for SIGTERM")?;
+        let node = Node::start(&config, Arc::new(SystemClock)).await?;
+        output.progress(&format!(
+            "webhooks on http://{}, admin socket {}; stop with Ctrl-C",
+            node.webhooks(),
+            node.admin().display()
+        ));
+        tokio::select! {
+            _ = term.recv() => {}
+            signal = tokio::signal::ctrl_c() => signal.context("listen for Ctrl-C")?,
+        }
+        node.stop().await;
+        Ok(Exit::Done)
+    }
+}
+
+/// Logs to standard error; `LIENTHONG_LOG` filters (`info` by default).
+pub(super) fn log(json: bool) {
+    let filter = EnvFilter::try_from_env("LIENTHONG_LOG").unwrap_or_else(|_| EnvFilter::new("info"));
+    let log = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr);
+    // A second set-up in one process keeps the first.
+    drop(if json {
+        log.json().try_init()
+    } else {
+        log.try_init()
+    });
+}

@@ -1,0 +1,225 @@
+//! `lienthong.toml`: what a site says about its node. Every fault is reported at once, with file, line and remedy.
+//!
+//! ```toml
+//! [store]
+//! url = "sqlite:///var/lib/lienthong/lienthong.db"
+//! [broker]
+//! url = "loopback:"
+//! [http]
+//! listen = "127.0.0.1:8080"
+//! [admin]
+//! socket = "/run/lienthong/admin.sock"
+//! [adapters]
+//! folder = "/usr/share/lienthong/adapters"
+//! [adapter.one-stop]                       # one table for each system that this node hosts
+//! url = "https://motcua.example.vn"        # in place of the manifest's connection.url
+//! settings = { files = "https://motcua.example.vn" }
+//! ```
+
+use std::collections::HashMap;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use serde_json::{Map, Value};
+
+use crate::adapter::{Adapter, Site};
+use crate::fault::Fault;
+use crate::read::{Document, Reader, Table};
+
+/// Where a node's admin socket lies unless the site says otherwise.
+pub const DEFAULT_SOCKET: &str = "/run/lienthong/admin.sock";
+
+/// Where webhooks are taken unless the site says otherwise: this machine only.
+const DEFAULT_LISTEN: &str = "127.0.0.1:8080";
+
+/// Looks up the environment that `${NAME}` refers to.
+pub type Environment = Arc<dyn Fn(&str) -> Option<String> + Send + Sync>;
+
+/// The configuration of a node.
+#[derive(Clone)]
+pub struct Config {
+    /// Address of the store: `sqlite:///path/to/file.db`.
+    pub store: String,
+    /// Address of the broker: `loopback:`.
+    pub broker: String,
+    /// Where webhooks are taken.
+    pub listen: SocketAddr,
+    /// The admin socket.
+    pub socket: PathBuf,
+    /// Folder of the adapter folders.
+    pub adapters: PathBuf,
+    /// Systems that this node hosts.
+    pub systems: Vec<System>,
+    /// Where secrets come from.
+    pub environment: Environment,
+}
+
+/// A system that the node hosts.
+#[derive(Debug, Clone)]
+pub struct System {
+    /// Its name at this site.
+    pub name: String,
+    /// Name of the adapter folder.
+    pub folder: String,
+    /// Address in place of the manifest's.
+    pub url: Option<String>,
+    /// Settings over those of the manifest.
+    pub settings: Map<String, Value>,
+}
+
+impl Config {
+    /// Reads a configuration; secrets come from this process's environment.
+    ///
+    /// # Errors
+    /// Everything that is wrong with it.
+    pub fn read(file: &Path) -> Result<Self, Vec<Fault>> {
+        let text = std::fs::read_to_string(file).map_err(|error| {
+            vec![
+                Fault::new("config-unreadable")
+                    .file(file.display().to_string())
+                    .found(error.to_string())
+                    .expected("a configuration file")
+                    .remedy("give its path with --config; deploy/lienthong.toml is one to start from"),
+            ]
+        })?;
+        let mut config = Self::parse(&file.display().to_string(), text)?;
+        // Paths are meant from where the file lies.
+        if let Some(parent) = file.parent() {
+            config.adapters = parent.join(&config.adapters);
+        }
+        Ok(config)
+    }
+
+    /// Parses a configuration; `file` is its name in faults.
+    ///
+    /// # Errors
+    /// Everything that is wrong with it.
+    pub fn parse(file: &str, text: String) -> Result<Self, Vec<Fault>> {
+        let document = Document::new(file, text);
+        let reader = Reader::new(&document);
+        let config = read_root(&reader);
+        let faults = reader.into_faults();
+        match config {
+            Some(config) if faults.is_empty() => Ok(config),
+            _ => Err(faults),
+        }
+    }
+
+    /// Loads every adapter that the configuration names.
+    ///
+    /// # Errors
+    /// Everything that is wrong with any of them; file names begin with the adapter's.
+    pub fn load_adapters(&self) -> Result<Vec<Adapter>, Vec<Fault>> {
+        let mut adapters = Vec::new();
+        let mut faults = Vec::new();
+        let mut paths: HashMap<String, String> = HashMap::new();
+        for system in &self.systems {
+            let environment = Arc::clone(&self.environment);
+            let mut site =
+                Site::new(&system.name, move |name| environment(name)).with_settings(system.settings.clone());
+            if let Some(url) = &system.url {
+                site = site.with_url(url);
+            }
+            match Adapter::load(&self.adapters.join(&system.folder), &site) {
+                Ok(adapter) => {
+                    for webhook in &adapter.webhooks {
+                        if let Some(other) = paths.insert(webhook.path.clone(), system.name.clone()) {
+                            faults.push(
+                                Fault::new("webhook-path-taken")
+                                    .file(format!("{}/adapter.toml", system.folder))
+                                    .field(format!("webhook.{}.path", webhook.name))
+                                    .found(format!("the path of a webhook of `{other}`"))
+                                    .expected("a path of its own for each webhook of the node")
+                                    .remedy("give one of the two systems a variant of the path"),
+                            );
+                        }
+                    }
+                    adapters.push(adapter);
+                }
+                Err(found) => faults.extend(found.into_iter().map(|mut fault| {
+                    fault.file = fault.file.map(|file| format!("{}/{file}", system.folder));
+                    fault
+                })),
+            }
+        }
+        if faults.is_empty() {
+            Ok(adapters)
+        } else {
+            Err(faults)
+        }
+    }
+}
+
+fn read_root(reader: &Reader<'_>) -> Option<Config> {
+    let root = reader.root(&["store", "broker", "http", "admin", "adapters", "adapter"]);
+    root.demand(&[
+        (
+            "store",
+            "[store] with `url = \"sqlite:///var/lib/lienthong/lienthong.db\"`",
+        ),
+        (
+            "adapters",
+            "[adapters] with `folder`, the folder of the adapter folders",
+        ),
+        (
+            "adapter",
+            "a table [adapter.NAME] for each system that this node hosts",
+        ),
+    ]);
+    let store = section(&root, "store", &["url"], "url");
+    let broker = section(&root, "broker", &["url"], "url");
+    let listen = section(&root, "http", &["listen"], "listen");
+    let socket = section(&root, "admin", &["socket"], "socket");
+    let folder = section(&root, "adapters", &["folder"], "folder");
+    let listen = if let Ok(listen) = listen.as_deref().unwrap_or(DEFAULT_LISTEN).parse() {
+        Some(listen)
+    } else {
+        root.report(
+            root.fault_at("bad-address", "http")
+                .expected("an address and a port, as in \"127.0.0.1:8080\"")
+                .remedy("correct http.listen"),
+        );
+        None
+    };
+    let systems = systems(&root);
+    Some(Config {
+        store: store?,
+        broker: broker.unwrap_or_else(|| "loopback:".to_owned()),
+        listen: listen?,
+        socket: socket.unwrap_or_else(|| DEFAULT_SOCKET.to_owned()).into(),
+        adapters: folder?.into(),
+        systems,
+        environment: Arc::new(|name| std::env::var(name).ok()),
+    })
+}
+
+/// The one text of a small section.
+fn section(root: &Table<'_>, name: &str, keys: &'static [&'static str], key: &str) -> Option<String> {
+    let table = root.get(name)?.table(keys)?;
+    table.demand(&[(key, key)]);
+    Some(table.get(key)?.text()?.to_owned())
+}
+
+fn systems(root: &Table<'_>) -> Vec<System> {
+    let Some(table) = root.get("adapter").and_then(|value| value.table(&[])) else {
+        return Vec::new();
+    };
+    table
+        .entries()
+        .filter_map(|(name, value)| {
+            let table = value.table(&["use", "url", "settings"])?;
+            let text = |key| table.get(key).and_then(|value| value.text()).map(str::to_owned);
+            let settings = match table.get("settings").map(|value| value.json()) {
+                Some(Value::Object(settings)) => settings,
+                _ => Map::new(),
+            };
+            Some(System {
+                name: name.to_owned(),
+                folder: text("use").unwrap_or_else(|| name.to_owned()),
+                url: text("url"),
+                settings,
+            })
+        })
+        .collect()
+}

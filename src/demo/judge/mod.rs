@@ -1,0 +1,269 @@
+//! The judge: what must stand at the national portal, worked out from the one-stop's own rows and compared field by field.
+//!
+//! In go the rows of the one-stop as they stand in the end and whatever the portal holds; out comes a [`Verdict`]. The
+//! rules are written down a second time here, in plain Rust, from the wire formats of the two systems: nothing is taken
+//! from the adapters, their mappings or code tables, so that one misreading cannot be graded by itself. The judge reads
+//! and never writes; it may be asked as often as one likes.
+//!
+//! A verdict names dossier codes and field names, never a value of a record.
+
+mod compare;
+mod expected;
+mod lists;
+mod reading;
+
+use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
+
+use serde::Serialize;
+use serde_json::Value;
+
+pub use expected::{Expected, expected};
+
+/// What the judge found.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct Verdict {
+    /// Dossiers that must be there.
+    pub expected: usize,
+    /// Of those, dossiers that are there at least once.
+    pub present: usize,
+    /// Codes of dossiers that must be there and are not.
+    pub missing: Vec<String>,
+    /// One entry for every record beyond the first of its kind, progress entries included.
+    pub duplicates: Vec<Duplicate>,
+    /// Dossiers that are there and say something else than they must.
+    pub different: Vec<Difference>,
+    /// Dossiers that deserve to be refused, counted by cause: `"ChuHoSo: empty"`.
+    pub refused: BTreeMap<String, usize>,
+    /// Dossiers that the portal does not count yet, because nobody has received them.
+    pub not_due: usize,
+    /// Codes under which something is there that must not be there; one entry per record.
+    pub unexpected: Vec<String>,
+}
+
+impl Verdict {
+    /// True if everything that must be there is there, once, as it must be, and nothing else is.
+    ///
+    /// Refused dossiers do not spoil it: they are what the input deserves.
+    #[must_use]
+    pub fn is_clean(&self) -> bool {
+        self.missing.is_empty()
+            && self.duplicates.is_empty()
+            && self.different.is_empty()
+            && self.unexpected.is_empty()
+    }
+}
+
+/// A record that is there more than once.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+pub struct Duplicate {
+    /// Code of the dossier.
+    pub code: String,
+    /// `"dossier"` or `"progress"`.
+    pub record: &'static str,
+}
+
+/// A field that is not as it must be.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+pub struct Difference {
+    /// Code of the dossier.
+    pub code: String,
+    /// Name of the field, `TaiLieuNop.DuocSoHoa` in a list; `progress` if a whole progress entry is not there, and
+    /// `progress.NguoiXuLy` for a field of one.
+    pub field: String,
+}
+
+/// Re-typing that the bus has spared the clerks.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+pub struct Avoided {
+    /// Records, dossiers and progress entries alike.
+    pub records: usize,
+    /// Fields of those records that are filled.
+    pub fields: usize,
+}
+
+/// Judges what the national portal holds (`portal_dossiers` as sent by `DongBoHoSoMC`, `portal_progress` as sent by
+/// `CapNhatTienDoHoSoMC`) against the rows of the one-stop, whose files stand under `files`.
+#[must_use]
+pub fn judge(
+    one_stop: &[Value],
+    files: &str,
+    portal_dossiers: &[Value],
+    portal_progress: &[Value],
+) -> Verdict {
+    let mut verdict = Verdict::default();
+    let mut due = BTreeMap::new();
+    for row in one_stop {
+        match expected(row, files) {
+            Expected::Due { item, progress } => {
+                if let Entry::Vacant(place) = due.entry(code_of(&item)) {
+                    place.insert((item, progress));
+                } else {
+                    // Two dossiers cannot live under one code of the portal; a person decides which is which.
+                    let cause = "MaHoSo: taken by another dossier".to_owned();
+                    *verdict.refused.entry(cause).or_default() += 1;
+                }
+            }
+            Expected::NotDue(_) => verdict.not_due += 1,
+            Expected::Refused(cause) => *verdict.refused.entry(cause).or_default() += 1,
+        }
+    }
+    verdict.expected = due.len();
+    let mut held = by_code(portal_dossiers);
+    let mut told = by_code(portal_progress);
+    for (code, (item, progress)) in &due {
+        let copies = held.remove(code).unwrap_or_default();
+        let entries = told.remove(code).unwrap_or_default();
+        if copies.is_empty() {
+            verdict.missing.push(code.clone());
+        } else {
+            verdict.present += 1;
+        }
+        for _ in copies.iter().skip(1) {
+            verdict.duplicates.push(Duplicate {
+                code: code.clone(),
+                record: "dossier",
+            });
+        }
+        let mut fields: Vec<String> = copies
+            .iter()
+            .flat_map(|copy| compare::fields(item, copy))
+            .collect();
+        let log = compare::log(progress, &entries);
+        fields.extend(log.different);
+        fields.sort();
+        fields.dedup();
+        verdict
+            .different
+            .extend(fields.into_iter().map(|field| Difference {
+                code: code.clone(),
+                field,
+            }));
+        for _ in 0..log.doubled {
+            verdict.duplicates.push(Duplicate {
+                code: code.clone(),
+                record: "progress",
+            });
+        }
+        verdict
+            .unexpected
+            .extend(std::iter::repeat_n(code.clone(), log.unexpected));
+    }
+    for (code, records) in held.into_iter().chain(told) {
+        verdict
+            .unexpected
+            .extend(std::iter::repeat_n(code, records.len()));
+    }
+    verdict
+}
+
+/// Judges the one-stop itself: every dossier that was put in (`stated`) stands there once, and no other does.
+#[must_use]
+pub fn judge_one_stop(stated: &[Value], rows: &[Value]) -> Verdict {
+    let mut verdict = Verdict::default();
+    let mut held = by_code(rows);
+    let wanted = by_code(stated);
+    verdict.expected = wanted.len();
+    for code in wanted.into_keys() {
+        match held.remove(&code) {
+            None => verdict.missing.push(code),
+            Some(copies) => {
+                verdict.present += 1;
+                for _ in copies.iter().skip(1) {
+                    verdict.duplicates.push(Duplicate {
+                        code: code.clone(),
+                        record: "dossier",
+                    });
+                }
+            }
+        }
+    }
+    for (code, records) in held {
+        verdict
+            .unexpected
+            .extend(std::iter::repeat_n(code, records.len()));
+    }
+    verdict
+}
+
+/// Counts the records that nobody had to type again at the portal, and the filled fields in them.
+#[must_use]
+pub fn avoided(portal_dossiers: &[Value], portal_progress: &[Value]) -> Avoided {
+    let records = portal_dossiers.iter().chain(portal_progress);
+    records.fold(Avoided::default(), |sum, record| Avoided {
+        records: sum.records + 1,
+        fields: sum.fields + filled(record),
+    })
+}
+
+/// Leaves that say something: neither null nor empty text.
+fn filled(value: &Value) -> usize {
+    match value {
+        Value::Null => 0,
+        Value::String(text) => usize::from(!text.is_empty()),
+        Value::Bool(_) | Value::Number(_) => 1,
+        Value::Array(list) => list.iter().map(filled).sum(),
+        Value::Object(map) => map.values().map(filled).sum(),
+    }
+}
+
+/// The code under which a record stands, empty if it has none.
+fn code_of(record: &Value) -> String {
+    record
+        .get("MaHoSo")
+        .and_then(Value::as_str)
+        .unwrap_or_default()
+        .to_owned()
+}
+
+fn by_code(records: &[Value]) -> BTreeMap<String, Vec<&Value>> {
+    let mut groups: BTreeMap<String, Vec<&Value>> = BTreeMap::new();
+    for record in records {
+        groups.entry(code_of(record)).or_default().push(record);
+    }
+    groups
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn one_stop_row_that_vanished_or_was_doubled_is_named() {
+        let stated = [json!({"MaHoSo": "A"}), json!({"MaHoSo": "B"})];
+        let rows = [
+            json!({"MaHoSo": "B"}),
+            json!({"MaHoSo": "B"}),
+            json!({"MaHoSo": "C"}),
+        ];
+        let verdict = judge_one_stop(&stated, &rows);
+        assert_eq!((verdict.expected, verdict.present), (2, 1));
+        assert_eq!(verdict.missing, ["A"]);
+        assert_eq!(
+            verdict.duplicates,
+            [Duplicate {
+                code: "B".to_owned(),
+                record: "dossier"
+            }]
+        );
+        assert_eq!(verdict.unexpected, ["C"]);
+        assert!(!verdict.is_clean());
+        assert!(judge_one_stop(&stated, &stated).is_clean());
+    }
+
+    #[test]
+    fn only_filled_fields_count_as_avoided_typing() {
+        let dossiers =
+            [json!({"MaHoSo": "A", "Fax": "", "TaiLieuNop": [{"DuocSoHoa": "1", "MaKetQuaThayThe": ""}]})];
+        let progress = [json!({"MaHoSo": "A", "TrangThai": "4"})];
+        assert_eq!(
+            avoided(&dossiers, &progress),
+            Avoided {
+                records: 2,
+                fields: 4
+            }
+        );
+    }
+}

@@ -1,0 +1,336 @@
+//! A node: builds the stages from a configuration, loops them, shuts them down.
+//!
+//! Every stage has a loop of its own; a broken one backs off and comes back, and none ends because the store, the
+//! broker or a system went away. Shutdown is soft first: loops end after the step they are in. Steps that are not
+//! done by then are dropped, which the ledger treats like any crash.
+
+use std::future::Future;
+use std::net::SocketAddr;
+use std::panic::AssertUnwindSafe;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use futures_util::FutureExt;
+use tokio::net::{TcpListener, UnixListener};
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::adapter::Adapter;
+use crate::admin;
+use crate::broker::{self, BrokerError};
+use crate::clock::{Clock, HybridClock};
+use crate::config::Config;
+use crate::connector::{Connector, Http};
+use crate::fault::Fault;
+use crate::jq::Workers;
+use crate::retry::Policy;
+use crate::stage::deliver::Deliver;
+use crate::stage::ingest::pull::Puller;
+use crate::stage::ingest::webhook::Webhooks;
+use crate::stage::publish::Publish;
+use crate::stage::subscribe::Subscribe;
+use crate::stage::{Bell, Progress, Shared, StageError};
+use crate::store::{self, StoreError};
+
+/// Threads that run mappings.
+const MAPPING_THREADS: usize = 2;
+
+/// Longest run of one mapping. The step bound ends a stuck one sooner; this is for what steps do not measure.
+const MAPPING_LIMIT: Duration = Duration::from_secs(5);
+
+/// Longest sleep of a stage that nothing wakes: a lost bell costs no more than this.
+const LONGEST_SLEEP: Duration = Duration::from_secs(1);
+
+/// How long steps may go on after the word to stop.
+const SOFT_STOP: Duration = Duration::from_secs(10);
+
+/// Why a node could not start.
+#[derive(Debug, thiserror::Error)]
+pub enum NodeError {
+    /// The configuration or an adapter is at fault: all that was found.
+    #[error("start: {} fault(s) in configuration and adapters", .0.len())]
+    Faults(Vec<Fault>),
+    /// The store cannot be opened.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The broker cannot be opened.
+    #[error(transparent)]
+    Broker(#[from] BrokerError),
+    /// An address or socket cannot be listened on.
+    #[error("listen on {address}: {source}")]
+    Listen {
+        /// Address or path.
+        address: String,
+        /// What the system says.
+        source: std::io::Error,
+    },
+    /// An HTTP client cannot be made.
+    #[error("set up HTTP: {0}")]
+    Http(#[from] reqwest::Error),
+}
+
+/// A running node.
+pub struct Node {
+    shared: Arc<Shared>,
+    webhooks: SocketAddr,
+    admin: PathBuf,
+    tasks: TaskTracker,
+    soft: CancellationToken,
+    hard: CancellationToken,
+}
+
+impl Node {
+    /// Loads the adapters, opens the store and the broker, starts every stage.
+    ///
+    /// # Errors
+    /// Faults in the adapters (all of them), a store, broker or address that cannot be opened.
+    pub async fn start(config: &Config, clock: Arc<dyn Clock>) -> Result<Self, NodeError> {
+        let adapters = config.load_adapters().map_err(NodeError::Faults)?;
+        let store = store::open(&config.store).await?;
+        let last = store.clock().await?;
+        let shared = Arc::new(Shared {
+            broker: broker::open(&config.broker)?,
+            hybrid: HybridClock::new(Arc::clone(&clock), last),
+            start: uuid::Uuid::now_v7().simple().to_string(),
+            adapters: adapters.into_iter().map(Arc::new).collect(),
+            workers: Arc::new(Workers::new(MAPPING_THREADS, MAPPING_LIMIT)),
+            outbox: Bell::new(),
+            deliveries: Bell::new(),
+            store,
+            clock,
+        });
+        let webhooks = Webhooks::new(Arc::clone(&shared));
+        let listener = TcpListener::bind(config.listen)
+            .await
+            .map_err(|source| NodeError::Listen {
+                address: config.listen.to_string(),
+                source,
+            })?;
+        let address = listener.local_addr().map_err(|source| NodeError::Listen {
+            address: config.listen.to_string(),
+            source,
+        })?;
+        let socket = listen_admin(&config.socket)?;
+
+        let node = Self {
+            webhooks: address,
+            admin: config.socket.clone(),
+            tasks: TaskTracker::new(),
+            soft: CancellationToken::new(),
+            hard: CancellationToken::new(),
+            shared,
+        };
+        node.serve(listener, webhooks.routes());
+        node.serve(socket, admin::routes(Arc::clone(&node.shared)));
+        node.start_stages(webhooks)?;
+        tracing::info!(
+            store.id = node.shared.store.id(),
+            store = node.shared.store.version(),
+            broker = node.shared.broker.version(),
+            webhooks = %address,
+            adapters = node.shared.adapters.len(),
+            "node started"
+        );
+        Ok(node)
+    }
+
+    fn start_stages(&self, webhooks: Webhooks) -> Result<(), NodeError> {
+        let shared = &self.shared;
+        let webhooks = Arc::new(webhooks);
+        self.drive("ingest", None, move || {
+            let stage = Arc::clone(&webhooks);
+            async move { stage.step().await }
+        });
+        let publish = Arc::new(Publish::new(Arc::clone(shared)));
+        self.drive("publish", Some(shared.outbox.ear()), move || {
+            let stage = Arc::clone(&publish);
+            async move { stage.step().await }
+        });
+        let subscribe = Arc::new(Subscribe::new(Arc::clone(shared)));
+        self.drive("subscribe", None, move || {
+            let stage = Arc::clone(&subscribe);
+            async move { stage.step().await }
+        });
+        for adapter in &shared.adapters {
+            let connector = Arc::new(connector(shared, adapter)?);
+            for index in 0..adapter.pulls.len() {
+                let puller = Arc::new(Puller::new(
+                    Arc::clone(shared),
+                    Arc::clone(adapter),
+                    index,
+                    Arc::clone(&connector),
+                ));
+                self.drive("pull", None, move || {
+                    let stage = Arc::clone(&puller);
+                    async move { stage.step().await }
+                });
+            }
+            if !adapter.pushes.is_empty() {
+                let deliver = Arc::new(Deliver::new(Arc::clone(shared), Arc::clone(adapter), connector));
+                self.drive("deliver", Some(shared.deliveries.ear()), move || {
+                    let stage = Arc::clone(&deliver);
+                    async move { stage.step().await }
+                });
+            }
+        }
+        self.tasks.close();
+        Ok(())
+    }
+
+    /// Loops a stage until the node stops.
+    fn drive<F, S>(&self, name: &'static str, ear: Option<watch::Receiver<()>>, step: F)
+    where
+        F: Fn() -> S + Send + 'static,
+        S: Future<Output = Result<Progress, StageError>> + Send + 'static,
+    {
+        let (soft, hard, shared) = (self.soft.clone(), self.hard.clone(), Arc::clone(&self.shared));
+        let driven = async move {
+            let mut ear = ear;
+            let mut failures = 0;
+            while !soft.is_cancelled() {
+                // A ring during the step counts: it may tell of a row that the step has not seen.
+                if let Some(ear) = &mut ear {
+                    ear.mark_unchanged();
+                }
+                let sleep = match AssertUnwindSafe(step()).catch_unwind().await {
+                    Ok(Ok(Progress::Worked)) => {
+                        failures = 0;
+                        continue;
+                    }
+                    Ok(Ok(Progress::Idle(until))) => {
+                        failures = 0;
+                        let now = shared.clock.now();
+                        until.map_or(LONGEST_SLEEP, |until| {
+                            Duration::try_from(until.duration_since(now))
+                                .unwrap_or_default()
+                                .min(LONGEST_SLEEP)
+                        })
+                    }
+                    Ok(Err(error)) => {
+                        failures += 1;
+                        tracing::error!(stage = name, failures, %error, "stage failed; it goes on from its tables");
+                        Policy::RECONNECT
+                            .delay(failures, Duration::ZERO)
+                            .unwrap_or(LONGEST_SLEEP)
+                    }
+                    Err(_) => {
+                        failures += 1;
+                        tracing::error!(
+                            stage = name,
+                            failures,
+                            "stage panicked; it goes on from its tables"
+                        );
+                        Policy::RECONNECT
+                            .delay(failures, Duration::ZERO)
+                            .unwrap_or(LONGEST_SLEEP)
+                    }
+                };
+                tokio::select! {
+                    () = soft.cancelled() => {}
+                    () = tokio::time::sleep(sleep) => {}
+                    () = rung(&mut ear) => {}
+                }
+            }
+        };
+        self.tasks.spawn(async move {
+            tokio::select! {
+                () = hard.cancelled() => tracing::warn!(stage = name, "stage dropped in the middle of a step"),
+                () = driven => {}
+            }
+        });
+    }
+
+    fn serve<L>(&self, listener: L, routes: Router)
+    where
+        L: axum::serve::Listener,
+        L::Addr: std::fmt::Debug,
+    {
+        let (soft, hard) = (self.soft.clone(), self.hard.clone());
+        self.tasks.spawn(async move {
+            let server = axum::serve(listener, routes).with_graceful_shutdown(soft.cancelled_owned());
+            tokio::select! {
+                () = hard.cancelled() => {}
+                end = server.into_future() => {
+                    if let Err(error) = end {
+                        tracing::error!(%error, "server ended");
+                    }
+                }
+            }
+        });
+    }
+
+    /// Where webhooks are taken.
+    #[must_use]
+    pub fn webhooks(&self) -> SocketAddr {
+        self.webhooks
+    }
+
+    /// Where the admin API listens.
+    #[must_use]
+    pub fn admin(&self) -> &PathBuf {
+        &self.admin
+    }
+
+    /// What the stages share; for those who run a node inside their own process.
+    #[must_use]
+    pub fn shared(&self) -> &Arc<Shared> {
+        &self.shared
+    }
+
+    /// Stops: no new work, ten seconds for the steps under way, then an end.
+    pub async fn stop(self) {
+        self.soft.cancel();
+        if tokio::time::timeout(SOFT_STOP, self.tasks.wait()).await.is_err() {
+            self.hard.cancel();
+            self.tasks.wait().await;
+        }
+        // A socket file without a listener would puzzle the next start and every client.
+        if let Err(error) = std::fs::remove_file(&self.admin) {
+            tracing::debug!(%error, "admin socket not removed");
+        }
+        tracing::info!("node stopped");
+    }
+}
+
+fn connector(shared: &Arc<Shared>, adapter: &Arc<Adapter>) -> Result<Connector, reqwest::Error> {
+    Ok(Connector::new(
+        Arc::clone(adapter),
+        Box::new(Http::new(adapter.connection.timeout)?),
+        Arc::clone(&shared.clock),
+        Arc::clone(&shared.workers),
+    ))
+}
+
+/// Listens on the admin socket; a file that a killed process left behind is taken over, a living one is not.
+fn listen_admin(path: &PathBuf) -> Result<UnixListener, NodeError> {
+    let error = |source| NodeError::Listen {
+        address: path.display().to_string(),
+        source,
+    };
+    if std::os::unix::net::UnixStream::connect(path).is_ok() {
+        return Err(error(std::io::Error::new(
+            std::io::ErrorKind::AddrInUse,
+            "another node answers there; stop it, or give this one a socket of its own",
+        )));
+    }
+    match std::fs::remove_file(path) {
+        Ok(()) => {}
+        Err(missing) if missing.kind() == std::io::ErrorKind::NotFound => {}
+        Err(other) => return Err(error(other)),
+    }
+    let listener = UnixListener::bind(path).map_err(error)?;
+    // Who may use the socket administers the node: its owner and group, nobody else.
+    std::fs::set_permissions(path, std::os::unix::fs::PermissionsExt::from_mode(0o660)).map_err(error)?;
+    Ok(listener)
+}
+
+async fn rung(ear: &mut Option<watch::Receiver<()>>) {
+    match ear {
+        // The bell lives as long as the node: it never closes before the loop ends.
+        Some(ear) => drop(ear.changed().await),
+        None => std::future::pending().await,
+    }
+}

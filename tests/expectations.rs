@@ -1,0 +1,339 @@
+//! The judge agrees with what people worked out by hand from the national portal's wire format, and catches every
+//! single thing that is altered. The officials' script is played here by a few lines of plain Rust.
+
+#![expect(clippy::unwrap_used, reason = "a test stops at what it did not foresee")]
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
+
+use lienthong::demo::input::Input;
+use lienthong::demo::judge::{Expected, Verdict, expected, judge};
+use serde_json::{Value, json};
+
+const FILES: &str = "https://motcua.example.vn";
+
+/// What one act makes of a row: status code, the officer's action as it stands in the progress.
+fn act_of(name: &str) -> (i64, &'static str) {
+    match name {
+        "TiepNhan" => (2, "Tiếp nhận hồ sơ"),
+        "TuChoi" => (3, "Từ chối tiếp nhận"),
+        "ChuyenXuLy" => (4, "Chuyển xử lý"),
+        "ThamDinh" => (4, "Thẩm định hồ sơ"),
+        "YeuCauBoSung" => (5, "Yêu cầu bổ sung"),
+        "NhanBoSung" => (4, "Nhận bổ sung"),
+        "YeuCauThanhToan" => (6, "Yêu cầu thanh toán"),
+        "DaThanhToan" => (4, "Đã thanh toán"),
+        "Rut" => (7, "Rút hồ sơ"),
+        "Dung" => (8, "Dừng xử lý"),
+        "KetThuc" => (9, "Kết thúc xử lý"),
+        "TraKetQua" => (10, "Trả kết quả"),
+        "TraLai" => (4, "Trả lại hồ sơ"),
+        other => panic!("the script has an act that no official can do: {other}"),
+    }
+}
+
+fn text<'a>(value: &'a Value, field: &str) -> &'a str {
+    value[field].as_str().unwrap_or_default()
+}
+
+/// The legal transitions of domain knowledge: what may follow a status.
+fn may_follow(from: i64, act: &str) -> bool {
+    let to = act_of(act).0;
+    let next: &[i64] = match from {
+        1 => &[2, 3, 5, 6, 7],
+        2 => &[4, 5, 6, 7, 8, 9],
+        4 => &[4, 5, 6, 9, 8, 7, 3],
+        5 => &[1, 2, 4, 8, 7, 3],
+        6 => &[1, 2, 4, 9, 8, 7],
+        9 if act == "TraLai" => &[4],
+        9 => &[10],
+        _ => &[],
+    };
+    next.contains(&to)
+}
+
+fn play(row: &mut Value, act: &Value) {
+    let at = act["ThoiGian"].clone();
+    let (status, action) = act_of(text(act, "HanhDong"));
+    let from = row["TrangThaiHoSoId"].as_i64().unwrap();
+    assert!(
+        may_follow(from, text(act, "HanhDong")),
+        "{} from {from}",
+        text(act, "HanhDong")
+    );
+    assert!(
+        text(act, "ThoiGian") > text(row, "NgayCapNhat"),
+        "acts go forward in time"
+    );
+    let stated = |field: &str, otherwise: &Value| act.get(field).unwrap_or(otherwise).clone();
+    let before = row.clone();
+    row["TrangThaiHoSoId"] = json!(status);
+    row["NgayCapNhat"] = at.clone();
+    match text(act, "HanhDong") {
+        "TiepNhan" if text(row, "NgayTiepNhan").is_empty() => row["NgayTiepNhan"] = at.clone(),
+        "TuChoi" => {
+            row["NgayTuChoi"] = at.clone();
+            row["LyDoTuChoi"] = stated("LyDoTuChoi", &act["NoiDung"]);
+        }
+        "YeuCauBoSung" => {
+            row["NgayYeuCauBoSung"] = at.clone();
+            row["LyDoBoSung"] = stated("LyDoBoSung", &act["NoiDung"]);
+            row["ThoiHanBoSung"] = stated("ThoiHanBoSung", &json!(""));
+            row["TrangThaiBoSung"] = json!("cho_bo_sung");
+        }
+        "NhanBoSung" => {
+            row["NgayBoSung"] = at.clone();
+            row["TrangThaiBoSung"] = json!("da_gui");
+            row["NgayHenTra"] = stated("NgayHenTra", &before["NgayHenTra"]);
+        }
+        "Rut" | "Dung" => row["NgayKetThucXuLy"] = at.clone(),
+        "KetThuc" => {
+            row["NgayKetThucXuLy"] = at.clone();
+            for field in ["SoKyHieuKetQua", "DinhKemKetQua"] {
+                row[field] = stated(field, &json!(text(&before, field)));
+            }
+        }
+        "TraKetQua" => row["NgayTra"] = at.clone(),
+        _ => {}
+    }
+    row["TienTrinh"].as_array_mut().unwrap().push(json!({
+        "MaHoSo": act["MaHoSo"], "ThoiGian": at, "TrangThai": status, "NguoiGui": "cb01",
+        "TenNguoiGui": act["CanBo"], "ThaoTac": action, "NoiDung": act["NoiDung"],
+    }));
+}
+
+/// The rows of the one-stop when the script has been played.
+fn final_rows(count: Option<usize>) -> Vec<Value> {
+    let input = Input::load(None, count).unwrap();
+    let mut rows = input.dossiers;
+    let places: BTreeMap<String, usize> = rows
+        .iter()
+        .enumerate()
+        .map(|(n, row)| (text(row, "MaHoSo").to_owned(), n))
+        .collect();
+    for act in &input.script {
+        play(&mut rows[places[text(act, "MaHoSo")]], act);
+    }
+    rows
+}
+
+/// Everything written by hand: file name, dossier, its progress, and the one-stop's row.
+fn by_hand() -> Vec<(String, Value, Vec<Value>, Value)> {
+    let rows = final_rows(None);
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/expectations");
+    let mut files: Vec<_> = fs::read_dir(folder)
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .collect();
+    files.sort();
+    let read = files.iter().map(|file| {
+        let name = file.file_name().unwrap().to_string_lossy().into_owned();
+        let stated: Value = serde_json::from_str(&fs::read_to_string(file).unwrap()).unwrap();
+        let row = rows
+            .iter()
+            .find(|row| row["MaHoSo"] == stated["MaHoSo"])
+            .unwrap()
+            .clone();
+        (
+            name,
+            stated["portal"].clone(),
+            stated["progress"].as_array().unwrap().clone(),
+            row,
+        )
+    });
+    read.collect()
+}
+
+fn fields(verdict: &Verdict) -> Vec<&str> {
+    verdict
+        .different
+        .iter()
+        .map(|difference| difference.field.as_str())
+        .collect()
+}
+
+/// Every leaf and every empty list of a value, by pointer, with the field name the judge gives it.
+fn leaves(value: &Value, pointer: &str, name: &str, found: &mut Vec<(String, String)>) {
+    match value {
+        Value::Object(map) => {
+            for (key, value) in map {
+                let name = if name.is_empty() {
+                    key.clone()
+                } else {
+                    format!("{name}.{key}")
+                };
+                leaves(value, &format!("{pointer}/{key}"), &name, found);
+            }
+        }
+        Value::Array(list) if !list.is_empty() => {
+            for (n, value) in list.iter().enumerate() {
+                leaves(value, &format!("{pointer}/{n}"), name, found);
+            }
+        }
+        _ => found.push((pointer.to_owned(), name.to_owned())),
+    }
+}
+
+/// Something else of the same kind.
+fn altered(value: &Value) -> Value {
+    match value {
+        Value::String(text) => json!(format!("{text}x")),
+        Value::Number(number) => json!(number.as_i64().unwrap() + 1),
+        Value::Array(_) => json!([{"la": "x"}]),
+        other => panic!("no such leaf at the portal: {other}"),
+    }
+}
+
+#[test]
+fn judge_expects_what_was_worked_out_by_hand() {
+    let cases = by_hand();
+    assert_eq!(cases.len(), 12);
+    for (name, portal, log, row) in cases {
+        let Expected::Due { item, progress } = expected(&row, FILES) else {
+            panic!("{name}: due")
+        };
+        assert_eq!(item, portal, "{name}");
+        assert_eq!(progress, log, "{name}");
+        let verdict = judge(&[row], FILES, &[portal], &log);
+        assert_eq!(
+            (verdict.expected, verdict.present, verdict.is_clean()),
+            (1, 1, true),
+            "{name}"
+        );
+    }
+}
+
+#[test]
+fn all_shipped_dossiers_are_due_but_those_nobody_received() {
+    let rows = final_rows(None);
+    let verdict = judge(&rows, FILES, &[], &[]);
+    assert!(verdict.refused.is_empty(), "{:?}", verdict.refused);
+    assert_eq!((verdict.expected, verdict.present, verdict.not_due), (58, 0, 2));
+    assert_eq!(verdict.missing.len(), 58);
+    let verdict = judge(&final_rows(Some(600)), FILES, &[], &[]);
+    assert_eq!((verdict.expected, verdict.not_due), (580, 20));
+}
+
+#[test]
+fn every_altered_field_is_named_and_no_other() {
+    let mut tried = 0;
+    for (name, portal, log, row) in by_hand() {
+        let mut found = Vec::new();
+        leaves(&portal, "", "", &mut found);
+        for (pointer, field) in found.into_iter().filter(|(pointer, _)| pointer != "/MaHoSo") {
+            let mut wrong = portal.clone();
+            let leaf = wrong.pointer_mut(&pointer).unwrap();
+            *leaf = altered(leaf);
+            let verdict = judge(std::slice::from_ref(&row), FILES, &[wrong], &log);
+            assert_eq!(fields(&verdict), [field.as_str()], "{name}{pointer}");
+            assert!(
+                verdict.missing.is_empty() && verdict.duplicates.is_empty() && verdict.unexpected.is_empty()
+            );
+            tried += 1;
+        }
+        for key in portal.as_object().unwrap().keys().filter(|key| *key != "MaHoSo") {
+            let mut wrong = portal.clone();
+            wrong.as_object_mut().unwrap().remove(key);
+            let verdict = judge(std::slice::from_ref(&row), FILES, &[wrong], &log);
+            assert_eq!(fields(&verdict), [key.as_str()], "{name} without {key}");
+        }
+    }
+    assert!(tried > 500, "{tried}");
+}
+
+#[test]
+fn every_altered_field_of_the_progress_is_named_and_no_other() {
+    for (name, portal, log, row) in by_hand() {
+        for n in 0..log.len() {
+            for key in log[n].as_object().unwrap().keys().filter(|key| *key != "MaHoSo") {
+                let mut wrong = log.clone();
+                wrong[n][key] = altered(&wrong[n][key]);
+                let verdict = judge(
+                    std::slice::from_ref(&row),
+                    FILES,
+                    std::slice::from_ref(&portal),
+                    &wrong,
+                );
+                assert_eq!(fields(&verdict), [format!("progress.{key}")], "{name} {n}");
+                assert!(
+                    verdict.duplicates.is_empty() && verdict.unexpected.is_empty(),
+                    "{name} {n} {key}"
+                );
+            }
+        }
+    }
+}
+
+#[test]
+fn missing_doubled_and_strange_records_are_counted() {
+    for (name, portal, log, row) in by_hand() {
+        let rows = [row];
+        let code = text(&portal, "MaHoSo").to_owned();
+
+        let verdict = judge(&rows, FILES, &[], &[]);
+        assert_eq!(
+            (verdict.missing.as_slice(), verdict.present),
+            ([code.clone()].as_slice(), 0),
+            "{name}"
+        );
+
+        let verdict = judge(&rows, FILES, &[portal.clone(), portal.clone()], &log);
+        assert_eq!(verdict.duplicates.len(), 1, "{name}");
+        assert_eq!(
+            (verdict.duplicates[0].code.as_str(), verdict.duplicates[0].record),
+            (code.as_str(), "dossier")
+        );
+        assert!(verdict.different.is_empty() && !verdict.is_clean());
+
+        let mut twice = log.clone();
+        twice.push(log[0].clone());
+        let verdict = judge(&rows, FILES, std::slice::from_ref(&portal), &twice);
+        assert_eq!(verdict.duplicates.len(), 1, "{name}");
+        assert_eq!(verdict.duplicates[0].record, "progress");
+        assert!(verdict.different.is_empty() && !verdict.is_clean());
+
+        let verdict = judge(&rows, FILES, std::slice::from_ref(&portal), log.get(1..).unwrap());
+        assert_eq!(fields(&verdict), ["progress"], "{name}");
+        assert!(!verdict.is_clean());
+
+        let mut stranger = portal.clone();
+        stranger["MaHoSo"] = json!("H56.99-260101-0001");
+        let verdict = judge(&rows, FILES, &[portal, stranger], &log);
+        assert_eq!(verdict.unexpected, ["H56.99-260101-0001"], "{name}");
+        assert!(!verdict.is_clean());
+    }
+}
+
+#[test]
+fn progress_may_come_in_any_order() {
+    for (name, portal, mut log, row) in by_hand() {
+        log.reverse();
+        assert!(judge(&[row], FILES, &[portal], &log).is_clean(), "{name}");
+    }
+}
+
+#[test]
+fn dossier_that_nobody_received_must_not_be_there() {
+    let mut rows = final_rows(None);
+    rows.retain(|row| text(row, "NgayTiepNhan").is_empty());
+    let code = rows[0]["MaHoSo"].clone();
+    let verdict = judge(&rows, FILES, &[json!({"MaHoSo": code})], &[]);
+    assert_eq!((verdict.expected, verdict.not_due), (0, 2));
+    assert_eq!(verdict.unexpected, [code.as_str().unwrap()]);
+}
+
+#[test]
+fn decomposed_letters_at_the_portal_are_a_difference() {
+    let (_, portal, log, row) = by_hand()
+        .into_iter()
+        .find(|case| case.0 == "decomposed-letters.json")
+        .unwrap();
+    let mut wrong = portal.clone();
+    wrong["ChuHoSo"] = row["ChuHoSo"].clone();
+    assert_ne!(
+        wrong["ChuHoSo"], portal["ChuHoSo"],
+        "the one-stop states decomposed letters"
+    );
+    assert_eq!(fields(&judge(&[row], FILES, &[wrong], &log)), ["ChuHoSo"]);
+}
