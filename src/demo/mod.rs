@@ -5,6 +5,8 @@ pub mod input;
 pub mod judge;
 mod report;
 mod run;
+mod world;
 
 pub use report::{Latency, Report, System};
-pub use run::{DemoError, Options, World, run};
+pub use run::{Options, run};
+pub use world::{DemoError, FILES, SECRETS, World};

@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::input::Input;
 use super::judge::{self, Avoided, Verdict};
-use super::run::{FILES, World};
+use super::world::{FILES, World};
 use crate::fault::Fault;
 use crate::store::{DeadLetter, StoreError};
 
@@ -76,7 +76,7 @@ impl Report {
 }
 
 /// Looks at the world and judges it. `unrecorded`: rows that the one-stop itself could not take.
-pub(super) async fn make(world: &World, input: &Input, unrecorded: Vec<Fault>) -> Result<Report, StoreError> {
+pub(super) async fn make(world: &World, input: &Input, unrecorded: &[Fault]) -> Result<Report, StoreError> {
     let held = world.one_stop().rows("HoSo");
     let (dossiers, progress) = (world.portal().rows("HoSo"), world.portal().rows("TienDo"));
     let portal = judge::judge(&held, FILES, &dossiers, &progress);

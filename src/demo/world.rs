@@ -1,0 +1,267 @@
+//! A small province in one temporary folder: both stand-ins, a node between them, its store, socket and adapters.
+
+use std::collections::HashMap;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::{Map, Value, json};
+use tempfile::TempDir;
+use tokio::time::{Instant, sleep};
+
+use crate::clock::SystemClock;
+use crate::config::{Config, System};
+use crate::fault::Fault;
+use crate::node::{Node, NodeError};
+use crate::sandbox::{self, Sandbox};
+use crate::store::StoreError;
+
+/// Where the files of the one-stop are said to lie; the same for the mapping and the judge.
+pub const FILES: &str = "https://motcua.example.vn";
+
+/// The province's secrets, in this world.
+pub const SECRETS: [(&str, &str); 5] = [
+    ("ONE_STOP_WEBHOOK_SECRET", "demo-webhook-secret"),
+    ("ONE_STOP_USER", "lienthong"),
+    ("ONE_STOP_PASSWORD", "demo-one-stop-password"),
+    ("NATIONAL_PORTAL_USER", "h56"),
+    ("NATIONAL_PORTAL_PASSWORD", "demo-portal-password"),
+];
+
+/// How often the world is looked at while waiting for it to come to rest.
+const LOOK: Duration = Duration::from_millis(50);
+
+/// Why the world could not be made or looked at.
+#[derive(Debug, thiserror::Error)]
+pub enum DemoError {
+    /// The input, an adapter or a stand-in is at fault: all that was found.
+    #[error("run the demo: {} fault(s) in its input or adapters", .0.len())]
+    Faults(Vec<Fault>),
+    /// The node could not start.
+    #[error(transparent)]
+    Node(#[from] NodeError),
+    /// The node's store.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The temporary folder.
+    #[error("use a temporary folder: {0}")]
+    Folder(#[from] std::io::Error),
+}
+
+impl From<Vec<Fault>> for DemoError {
+    fn from(faults: Vec<Fault>) -> Self {
+        Self::Faults(faults)
+    }
+}
+
+/// The world, running.
+pub struct World {
+    folder: TempDir,
+    adapters: PathBuf,
+    node: Node,
+    one_stop: Sandbox,
+    portal: Sandbox,
+}
+
+impl World {
+    /// Makes a world whose one-stop has these rows already and tells nobody of its changes yet: the node fetches them.
+    /// Without `adapters`, the shipped ones are used. What the one-stop cannot take comes back as faults, with the row's
+    /// place.
+    ///
+    /// # Errors
+    /// A fault in the adapters or stand-ins, a node that cannot start.
+    pub async fn open(
+        adapters: Option<&Path>,
+        before: impl IntoIterator<Item = (usize, Value)>,
+    ) -> Result<(Self, Vec<Fault>), DemoError> {
+        let folder = tempfile::Builder::new().prefix("lienthong-demo-").tempdir()?;
+        let adapters = match adapters {
+            Some(given) => given.to_owned(),
+            None => shipped(folder.path())?,
+        };
+        let portal = stand_in(
+            folder.path(),
+            "national-portal",
+            [
+                ("username", "NATIONAL_PORTAL_USER"),
+                ("password", "NATIONAL_PORTAL_PASSWORD"),
+            ],
+        )?;
+        let portal = Sandbox::start(&adapters.join("national-portal"), portal).await?;
+        let one_stop = Sandbox::start(&adapters.join("one-stop"), one_stop(folder.path())?).await?;
+        let faults = record(&one_stop, before).await;
+        let config = config(folder.path(), &adapters, &one_stop, &portal);
+        let node = Node::start(&config, Arc::new(SystemClock)).await?;
+        let world = Self {
+            folder,
+            adapters,
+            node,
+            one_stop,
+            portal,
+        };
+        Ok((world, faults))
+    }
+
+    /// Switches the one-stop's webhook on: from now on it tells the node of every change.
+    ///
+    /// # Errors
+    /// The one-stop cannot be started again with the rows that it had.
+    pub async fn connect_webhook(self) -> Result<Self, DemoError> {
+        let mut options = one_stop(self.folder.path())?;
+        options.listen = self.one_stop.address();
+        options
+            .settings
+            .insert("webhook".to_owned(), json!(self.webhook()));
+        self.one_stop.stop().await;
+        let one_stop = Sandbox::start(&self.adapters.join("one-stop"), options).await?;
+        Ok(Self { one_stop, ..self })
+    }
+
+    /// Where the node takes the one-stop's records.
+    #[must_use]
+    pub fn webhook(&self) -> String {
+        format!("http://{}/hooks/one-stop", self.node.webhooks())
+    }
+
+    /// Clerks record dossiers at the one-stop. What it cannot take at all comes back as faults, with the row's place.
+    pub async fn record(&self, rows: impl IntoIterator<Item = (usize, Value)>) -> Vec<Fault> {
+        record(&self.one_stop, rows).await
+    }
+
+    /// Waits until `settled` holds and the node has nothing left that it could do now, twice in a row; at the
+    /// `deadline` the world is left as it is. Whether it came to rest.
+    ///
+    /// # Errors
+    /// The node's store cannot be read.
+    pub async fn rest(
+        &self,
+        deadline: Instant,
+        mut settled: impl FnMut(&Self) -> bool,
+    ) -> Result<bool, DemoError> {
+        let mut quiet = 0;
+        while quiet < 2 {
+            if Instant::now() >= deadline {
+                return Ok(false);
+            }
+            sleep(LOOK).await;
+            let still = settled(self) && self.one_stop.unsent() == 0 && self.is_idle().await?;
+            quiet = if still { quiet + 1 } else { 0 };
+        }
+        Ok(true)
+    }
+
+    async fn is_idle(&self) -> Result<bool, StoreError> {
+        let counts = self.node.shared().store.counts().await?;
+        let busy = ["due", "in_doubt", "backing_off"];
+        let open = counts
+            .deliveries
+            .iter()
+            .any(|(_, _, state, count)| *count > 0 && busy.contains(&state.as_str()));
+        Ok(counts.outbox == 0 && !open)
+    }
+
+    /// The node.
+    #[must_use]
+    pub fn node(&self) -> &Node {
+        &self.node
+    }
+
+    /// The one-stop's stand-in.
+    #[must_use]
+    pub fn one_stop(&self) -> &Sandbox {
+        &self.one_stop
+    }
+
+    /// The national portal's stand-in.
+    #[must_use]
+    pub fn portal(&self) -> &Sandbox {
+        &self.portal
+    }
+
+    /// The folder where everything lives.
+    #[must_use]
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// Ends everything. With `keep`, the folder stays; otherwise it goes.
+    pub async fn stop(mut self, keep: bool) {
+        self.folder.disable_cleanup(keep);
+        self.one_stop.stop().await;
+        self.node.stop().await;
+        self.portal.stop().await;
+    }
+}
+
+async fn record(one_stop: &Sandbox, rows: impl IntoIterator<Item = (usize, Value)>) -> Vec<Fault> {
+    let mut faults = Vec::new();
+    for (index, row) in rows {
+        if let Err(fault) = one_stop.insert("HoSo", row).await {
+            faults.push(fault.line(index + 1));
+        }
+    }
+    faults
+}
+
+/// The shipped adapters, written where they can be looked at.
+fn shipped(folder: &Path) -> std::io::Result<PathBuf> {
+    let target = folder.join("adapters");
+    std::fs::create_dir(&target)?;
+    crate::adapter::shipped::write(&target)?;
+    Ok(target)
+}
+
+/// Options of a stand-in that keeps its rows in the world's folder; settings by the name of their secret.
+fn stand_in<const N: usize>(
+    folder: &Path,
+    name: &str,
+    settings: [(&str, &str); N],
+) -> std::io::Result<sandbox::Options> {
+    let rows = folder.join("rows").join(name);
+    std::fs::create_dir_all(&rows)?;
+    let secrets: HashMap<&str, &str> = SECRETS.into();
+    let settings: Map<String, Value> = settings
+        .into_iter()
+        .map(|(setting, secret)| (setting.to_owned(), json!(secrets.get(secret))))
+        .collect();
+    Ok(sandbox::Options {
+        settings,
+        folder: Some(rows),
+        ..sandbox::Options::default()
+    })
+}
+
+fn one_stop(folder: &Path) -> std::io::Result<sandbox::Options> {
+    stand_in(
+        folder,
+        "one-stop",
+        [
+            ("user", "ONE_STOP_USER"),
+            ("password", "ONE_STOP_PASSWORD"),
+            ("secret", "ONE_STOP_WEBHOOK_SECRET"),
+        ],
+    )
+}
+
+fn config(folder: &Path, adapters: &Path, one_stop: &Sandbox, portal: &Sandbox) -> Config {
+    let secrets: HashMap<&str, &str> = SECRETS.into();
+    let system = |name: &str, sandbox: &Sandbox, settings: Value| System {
+        name: name.to_owned(),
+        folder: name.to_owned(),
+        url: Some(sandbox.url()),
+        settings: settings.as_object().cloned().unwrap_or_default(),
+    };
+    Config {
+        store: format!("sqlite://{}", folder.join("lienthong.db").display()),
+        broker: "loopback:".to_owned(),
+        listen: SocketAddr::from(([127, 0, 0, 1], 0)),
+        socket: folder.join("admin.sock"),
+        adapters: adapters.to_owned(),
+        systems: vec![
+            system("one-stop", one_stop, json!({"files": FILES})),
+            system("national-portal", portal, json!({})),
+        ],
+        environment: Arc::new(move |name| secrets.get(name).map(ToString::to_string)),
+    }
+}
