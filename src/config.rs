@@ -210,16 +210,67 @@ fn systems(root: &Table<'_>) -> Vec<System> {
         .filter_map(|(name, value)| {
             let table = value.table(&["use", "url", "settings"])?;
             let text = |key| table.get(key).and_then(|value| value.text()).map(str::to_owned);
-            let settings = match table.get("settings").map(|value| value.json()) {
-                Some(Value::Object(settings)) => settings,
-                _ => Map::new(),
+            // Anything but a table is reported by the reader.
+            let settings = match table.get("settings") {
+                Some(value) if value.table(&[]).is_some() => value.json(),
+                _ => Value::Null,
             };
             Some(System {
                 name: name.to_owned(),
                 folder: text("use").unwrap_or_else(|| name.to_owned()),
                 url: text("url"),
-                settings,
+                settings: settings.as_object().cloned().unwrap_or_default(),
             })
         })
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn shipped_configuration_and_its_adapters_have_no_fault() {
+        let text = include_str!("../deploy/lienthong.toml").to_owned();
+        let mut config = Config::parse("lienthong.toml", text).unwrap();
+        config.adapters = Path::new(env!("CARGO_MANIFEST_DIR")).join("adapters");
+        config.environment = Arc::new(|name| Some(name.to_lowercase()));
+        let adapters = config.load_adapters().unwrap();
+        let names: Vec<&str> = adapters.iter().map(|adapter| adapter.name.as_str()).collect();
+        assert_eq!(names, ["national-portal", "one-stop"]);
+    }
+
+    #[test]
+    fn every_fault_of_a_configuration_is_told_at_once() {
+        let text = "[stor]\nurl = \"sqlite:x\"\n[http]\nlisten = \"everywhere\"\n[adapters]\nfolder = 7\n\
+                    [adapter.one-stop]\nurls = \"https://motcua.example.vn\"\n";
+        let faults = Config::parse("lienthong.toml", text.to_owned()).err().unwrap();
+        let told: Vec<String> = faults.iter().map(ToString::to_string).collect();
+        assert_eq!(
+            told,
+            [
+                "lienthong.toml:1: [unknown-key] stor: expected `store`; next correct the name or remove the key",
+                "lienthong.toml:1: [missing-key] store: next add [store] with \
+                 `url = \"sqlite:///var/lib/lienthong/lienthong.db\"`",
+                "lienthong.toml:3: [bad-address] http: expected an address and a port, as in \"127.0.0.1:8080\"; \
+                 next correct http.listen",
+                "lienthong.toml:6: [wrong-type] adapters.folder: found a whole number; expected text; \
+                 next write it in the expected form",
+                "lienthong.toml:8: [unknown-key] adapter.one-stop.urls: expected `url`; \
+                 next correct the name or remove the key",
+            ]
+        );
+    }
+
+    #[test]
+    fn two_systems_cannot_listen_under_one_path() {
+        let text = "[store]\nurl = \"sqlite:x\"\n[adapters]\nfolder = \"adapters\"\n[adapter.one-stop]\n\
+                    [adapter.second]\nuse = \"one-stop\"\n";
+        let mut config = Config::parse("lienthong.toml", text.to_owned()).unwrap();
+        config.adapters = Path::new(env!("CARGO_MANIFEST_DIR")).join("adapters");
+        config.environment = Arc::new(|name| Some(name.to_lowercase()));
+        let faults = config.load_adapters().err().unwrap();
+        assert_eq!(faults.len(), 1, "{faults:?}");
+        assert_eq!(faults[0].code, "webhook-path-taken");
+    }
 }
