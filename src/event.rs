@@ -6,54 +6,10 @@
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+use serde_json::json;
 
-use crate::dossier::{Dossier, Hlc};
-
-/// Version of the data's schema, named in every event (`schemas/events/`).
-pub const DATA_SCHEMA: &str = "urn:lienthong:schema:dossier-event:1";
-
-/// What an event mainly tells, for those who only listen (`vn.lienthong.dossier.*`).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub enum EventType {
-    /// A dossier came into being.
-    #[serde(rename = "vn.lienthong.dossier.received")]
-    Received,
-    /// A result was issued or changed.
-    #[serde(rename = "vn.lienthong.dossier.result-issued")]
-    ResultIssued,
-    /// The status log gained an entry.
-    #[serde(rename = "vn.lienthong.dossier.status-changed")]
-    StatusChanged,
-    /// The population database was asked about the applicant.
-    #[serde(rename = "vn.lienthong.dossier.identity-checked")]
-    IdentityChecked,
-    /// Anything else was written.
-    #[serde(rename = "vn.lienthong.dossier.updated")]
-    Updated,
-    /// Another system's code for the dossier became known, and nothing else.
-    #[serde(rename = "vn.lienthong.dossier.linked")]
-    Linked,
-}
-
-impl EventType {
-    /// The type that says most about `delta`; `born` where it is the dossier's first event.
-    #[must_use]
-    pub fn of(delta: &Dossier, born: bool) -> Self {
-        if born {
-            Self::Received
-        } else if delta.items.contains_key("results") {
-            Self::ResultIssued
-        } else if delta.logs.contains_key("status") {
-            Self::StatusChanged
-        } else if delta.registers.contains_key("identity") {
-            Self::IdentityChecked
-        } else if delta.registers.is_empty() && delta.items.is_empty() && delta.logs.is_empty() {
-            Self::Linked
-        } else {
-            Self::Updated
-        }
-    }
-}
+use crate::dossier::{Dossier, Hlc, schema};
+use crate::fault::Fault;
 
 /// One event, in the JSON form in which it is stored; over AMQP the same attributes travel as headers.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -64,14 +20,14 @@ pub struct Event {
     pub id: String,
     /// `/<store id>/<adapter>`: who says it.
     pub source: String,
-    /// What it mainly tells.
+    /// What it mainly tells (see [`Dossier::event_type`]).
     #[serde(rename = "type")]
-    pub kind: EventType,
+    pub kind: String,
     /// The dossier's code, or its id while it has no official code.
     pub subject: String,
     /// When the record was observed, UTC.
     pub time: Timestamp,
-    /// [`DATA_SCHEMA`].
+    /// Name and version of the schema that `data` is valid against (`schemas/events/`).
     pub dataschema: String,
     /// Always `application/json`.
     pub datacontenttype: String,
@@ -82,9 +38,8 @@ pub struct Event {
 }
 
 impl Event {
-    /// The event by which `adapter`, hosted by the store `store_id`, says `delta`.
-    ///
-    /// `subject` is the code by which people know the dossier, where there is one.
+    /// The event by which `adapter`, hosted by the store `store_id`, says `data`; `born`: the dossier comes into being
+    /// with it. `subject` is the code by which people know the dossier, where there is one.
     #[must_use]
     pub fn new(
         store_id: &str,
@@ -92,20 +47,30 @@ impl Event {
         subject: Option<&str>,
         time: Timestamp,
         hlc: Hlc,
-        kind: EventType,
         data: Dossier,
+        born: bool,
     ) -> Self {
+        let kind = data.event_type(born);
         Self {
             specversion: "1.0".to_owned(),
             id: format!("{hlc}@{store_id}"),
             source: format!("/{store_id}/{adapter}"),
-            kind,
+            kind: kind.to_owned(),
             subject: subject.map_or_else(|| data.id.to_string(), str::to_owned),
             time,
-            dataschema: DATA_SCHEMA.to_owned(),
+            dataschema: schema::event(kind).map_or_else(String::new, |schema| schema.uri.clone()),
             datacontenttype: "application/json".to_owned(),
             hlc,
             data,
+        }
+    }
+
+    /// What is wrong with the data by its published schema. What we say ourselves is checked before it is stored.
+    #[must_use]
+    pub fn faults(&self) -> Vec<Fault> {
+        match schema::event(&self.kind) {
+            Some(schema) => schema::faults(&schema.validator, &json!(self.data)),
+            None => vec![Fault::new("unknown-event-type").field("type").found(&self.kind)],
         }
     }
 

@@ -94,7 +94,7 @@ mod tests {
             for (born, expected) in [(false, expected), (true, "received")] {
                 assert_eq!(delta.event_type(born), format!("vn.lienthong.dossier.{expected}"));
                 assert_eq!(
-                    schema::faults(schema::event(delta.event_type(born)).unwrap(), &data),
+                    schema::faults(&schema::event(delta.event_type(born)).unwrap().validator, &data),
                     []
                 );
             }

@@ -45,21 +45,30 @@ const EVENTS: [(&str, &str); 6] = [
     ("linked", include_str!("../../schemas/events/linked.json")),
 ];
 
-/// Validator of the data of an event of this type (`vn.lienthong.dossier.updated`); `None` for an unknown type.
-pub fn event(kind: &str) -> Option<&'static Validator> {
-    static COMPILED: OnceLock<Vec<Validator>> = OnceLock::new();
-    let name = kind.strip_prefix("vn.lienthong.dossier.")?;
-    let index = EVENTS.iter().position(|(known, _)| *known == name)?;
-    let all = COMPILED.get_or_init(|| EVENTS.iter().map(|(_, text)| compiled(&parsed(text))).collect());
-    all.get(index)
+/// Schema of the data of one type of event.
+pub struct EventSchema {
+    /// Its name and version, a URN.
+    pub uri: String,
+    /// Its validator.
+    pub validator: Validator,
 }
 
-/// Name and version of the data schema of an event of this type, a URN; `None` for an unknown type.
-#[must_use]
-pub fn event_uri(kind: &str) -> Option<String> {
+/// Schema of the data of an event of this type (`vn.lienthong.dossier.updated`); `None` for an unknown type.
+pub fn event(kind: &str) -> Option<&'static EventSchema> {
+    static COMPILED: OnceLock<Vec<EventSchema>> = OnceLock::new();
     let name = kind.strip_prefix("vn.lienthong.dossier.")?;
-    let (_, text) = EVENTS.iter().find(|(known, _)| *known == name)?;
-    parsed(text).get("$id")?.as_str().map(str::to_owned)
+    let index = EVENTS.iter().position(|(known, _)| *known == name)?;
+    let read = |(_, text): &(&str, &str)| {
+        let schema = parsed(text);
+        let uri = schema["$id"].as_str().unwrap_or_default().to_owned();
+        EventSchema {
+            uri,
+            validator: compiled(&schema),
+        }
+    };
+    COMPILED
+        .get_or_init(|| EVENTS.iter().map(read).collect())
+        .get(index)
 }
 
 fn parsed(text: &str) -> Value {
@@ -252,10 +261,9 @@ mod tests {
         assert!(patch().is_valid(&json!({ "dossier": "X" })));
         assert!(!view().is_valid(&json!({})));
         for (name, _) in EVENTS {
-            let validator = event(&format!("vn.lienthong.dossier.{name}")).unwrap();
-            assert!(!validator.is_valid(&json!({})), "{name}");
-            let uri = event_uri(&format!("vn.lienthong.dossier.{name}"));
-            assert_eq!(uri, Some(format!("urn:lienthong:schema:event:{name}:1")));
+            let schema = event(&format!("vn.lienthong.dossier.{name}")).unwrap();
+            assert!(!schema.validator.is_valid(&json!({})), "{name}");
+            assert_eq!(schema.uri, format!("urn:lienthong:schema:event:{name}:1"));
         }
         assert!(event("vn.lienthong.dossier.other").is_none());
     }

@@ -201,7 +201,11 @@ mod tests {
         let data = serde_json::to_value(&delta).unwrap();
         for kind in ["received", "result-issued", "status-changed", "updated", "linked"] {
             let kind = format!("vn.lienthong.dossier.{kind}");
-            assert_eq!(schema::faults(schema::event(&kind).unwrap(), &data), [], "{kind}");
+            assert_eq!(
+                schema::faults(&schema::event(&kind).unwrap().validator, &data),
+                [],
+                "{kind}"
+            );
         }
     }
 
@@ -215,8 +219,8 @@ mod tests {
             ("status-changed", false),
             ("result-issued", false),
         ] {
-            let validator = schema::event(&format!("vn.lienthong.dossier.{kind}")).unwrap();
-            assert_eq!(validator.is_valid(&data), valid, "{kind}");
+            let schema = schema::event(&format!("vn.lienthong.dossier.{kind}")).unwrap();
+            assert_eq!(schema.validator.is_valid(&data), valid, "{kind}");
         }
     }
 
@@ -230,7 +234,7 @@ mod tests {
             "logs": { "calls": { "e1": { "system": "x", "value": "rang", "stamp": stamp, "minutes": 3 } } },
         });
         let updated = schema::event("vn.lienthong.dossier.updated").unwrap();
-        assert_eq!(schema::faults(updated, &event), []);
+        assert_eq!(schema::faults(&updated.validator, &event), []);
         let delta: Dossier = serde_json::from_value(event.clone()).unwrap();
         let mut whole = Dossier::new(origin());
         assert!(whole.merge(&delta));

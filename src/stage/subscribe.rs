@@ -138,8 +138,9 @@ impl Subscribe {
             return InboxState::Waiting("unknown adapter".to_owned());
         };
         let ahead = now + CLOCK_TOLERANCE;
-        let clock_ahead = u64::try_from(ahead.as_millisecond()).is_ok_and(|ahead| event.hlc.wall_ms > ahead);
-        if clock_ahead || event.data.stamps().values().any(|stamp| stamp.effective > ahead) {
+        let (latest, hlc) = event.data.horizon();
+        let clock = hlc.max(event.hlc).wall_ms;
+        if latest > ahead || u64::try_from(ahead.as_millisecond()).is_ok_and(|ahead| clock > ahead) {
             return InboxState::Waiting("clock ahead".to_owned());
         }
         match dossier::judge_delta(&event.data, &adapter.name, &adapter.owns) {

@@ -21,7 +21,7 @@ use super::{Progress, Shared, StageError};
 use crate::adapter::{Adapter, Push};
 use crate::connector::{Connector, Exchange};
 use crate::dossier::{Dossier, DossierId, Stamp, hash};
-use crate::event::{Event, EventType};
+use crate::event::Event;
 use crate::fault::Fault;
 use crate::store::{Delivery, Item, Outcome, Presence, State};
 
@@ -220,8 +220,8 @@ impl Deliver {
                 None,
                 now,
                 hlc,
-                EventType::Linked,
                 delta,
+                false,
             ));
         }
         if let Some(reason) = pause {

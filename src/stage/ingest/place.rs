@@ -1,12 +1,11 @@
 //! Which dossier a patch speaks of, what it says anew, and the event that tells it.
 
 use std::collections::HashMap;
-use std::collections::hash_map::Entry;
 
 use super::Record;
 use crate::adapter::{Adapter, Fact};
 use crate::dossier::{Author, DossierId, Origin, Patch, Shadow, fold_code};
-use crate::event::{Event, EventType};
+use crate::event::Event;
 use crate::fault::Fault;
 use crate::stage::Shared;
 use crate::store::{CodeKey, InboxState, Replica, StoreError, Transaction};
@@ -141,13 +140,20 @@ impl<'a> Desk<'a> {
             Ok(Parsed::Ignored(reason)) => return Placed::without_dossier(InboxState::Ignored(reason)),
             Err(fault) => return Placed::without_dossier(InboxState::Refused(fault)),
         };
+        // Several patches stand or fall together: a record that is refused has said nothing.
+        let before = (patches.len() > 1).then(|| (self.shadows.clone(), self.events.len()));
         let mut last = Placed::without_dossier(InboxState::Ignored("no patch".to_owned()));
         for patch in &patches {
             let placed = self.write(record, patch);
-            let spoke = last.event.is_some();
             match placed.state {
-                InboxState::Refused(_) | InboxState::Waiting(_) => return placed,
-                InboxState::Ignored(_) if spoke => {}
+                InboxState::Refused(_) | InboxState::Waiting(_) => {
+                    if let Some((shadows, events)) = before {
+                        self.shadows = shadows;
+                        self.events.truncate(events);
+                    }
+                    return placed;
+                }
+                InboxState::Ignored(_) if last.event.is_some() => {}
                 InboxState::Mapped | InboxState::Ignored(_) => last = placed,
             }
         }
@@ -182,46 +188,39 @@ impl<'a> Desk<'a> {
             owns: &adapter.owns,
             known,
         };
-        let entry = self.shadows.entry((adapter.name.clone(), id));
-        let born = known.is_none() && matches!(entry, Entry::Vacant(_));
-        let shadow = entry.or_default();
-        let mut next = shadow.clone();
-        match author.write(patch, &mut next) {
-            Ok(delta) if delta.is_empty() && !born => {
-                *shadow = next;
-                Placed {
-                    state: InboxState::Ignored("nothing new".to_owned()),
-                    dossier: Some(id),
-                    event: None,
-                }
-            }
-            Ok(delta) => {
-                *shadow = next;
-                let kind = EventType::of(&delta, born);
-                let code = known.unwrap_or(&delta).code().map(str::to_owned);
-                let event = Event::new(
-                    self.shared.store.id(),
-                    &adapter.name,
-                    code.as_deref(),
-                    record.observed,
-                    hlc,
-                    kind,
-                    delta,
-                );
-                let placed = Placed {
-                    state: InboxState::Mapped,
-                    dossier: Some(id),
-                    event: Some(event.id.clone()),
-                };
-                self.events.push(event);
-                placed
-            }
-            Err(mut faults) => Placed {
-                state: InboxState::Refused(faults.swap_remove(0)),
-                dossier: Some(id),
-                event: None,
-            },
+        let key = (adapter.name.clone(), id);
+        let held = self.shadows.get(&key);
+        let born = known.is_none() && held.is_none();
+        let mut shadow = held.cloned().unwrap_or_default();
+        let delta = match author.write(patch, &mut shadow) {
+            Ok(delta) => delta,
+            Err(mut faults) => return Placed::of(id, InboxState::Refused(faults.swap_remove(0))),
+        };
+        if delta.is_empty() && !born {
+            self.shadows.insert(key, shadow);
+            return Placed::of(id, InboxState::Ignored("nothing new".to_owned()));
         }
+        let code = known.unwrap_or(&delta).code().map(str::to_owned);
+        let store = self.shared.store.id();
+        let event = Event::new(
+            store,
+            &adapter.name,
+            code.as_deref(),
+            record.observed,
+            hlc,
+            delta,
+            born,
+        );
+        if let Some(fault) = event.faults().into_iter().next() {
+            return Placed::of(id, InboxState::Refused(fault));
+        }
+        self.shadows.insert(key, shadow);
+        let placed = Placed {
+            event: Some(event.id.clone()),
+            ..Placed::of(id, InboxState::Mapped)
+        };
+        self.events.push(event);
+        placed
     }
 }
 
@@ -231,6 +230,14 @@ fn birth(adapter: &Adapter, patch: &Patch) -> Origin {
 }
 
 impl Placed {
+    fn of(dossier: DossierId, state: InboxState) -> Self {
+        Self {
+            state,
+            dossier: Some(dossier),
+            event: None,
+        }
+    }
+
     fn without_dossier(state: InboxState) -> Self {
         Self {
             state,
