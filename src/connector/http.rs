@@ -13,6 +13,10 @@ use crate::adapter::{Failure, Request};
 /// Longest wait for a connection: a system that is down is told from one that is slow.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
+/// How long an unused connection is kept. Shorter than the five seconds after which a common server closes its end: a
+/// call that leaves on a connection just closed would be in doubt for nothing.
+const IDLE: Duration = Duration::from_secs(3);
+
 /// Largest answer that is read.
 const ANSWER_LIMIT: usize = 32 << 20;
 
@@ -31,6 +35,7 @@ impl Http {
             .user_agent(concat!("lienthong/", env!("CARGO_PKG_VERSION")))
             .connect_timeout(CONNECT_TIMEOUT.min(timeout))
             .timeout(timeout)
+            .pool_idle_timeout(IDLE)
             // A redirect would carry a record to an address that no manifest names.
             .redirect(redirect::Policy::none())
             // A repetition is a decision of the ledger: on a reused connection that broke, too.

@@ -15,7 +15,7 @@ use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::post;
 use serde_json::{Map, Value, json};
-use tokio::sync::{Mutex, mpsc, oneshot};
+use tokio::sync::{Mutex, Semaphore, mpsc, oneshot};
 use tokio::time::timeout;
 
 use super::{Door, Record, admit};
@@ -28,6 +28,12 @@ const QUEUE: usize = 512;
 
 /// Records stored in one transaction, at most.
 const BATCH: usize = 128;
+
+/// Bodies that are read at the same time; more are answered 503, so that memory has a bound.
+const READERS: usize = 64;
+
+/// Longest time a body may take to arrive.
+const BODY_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Longest wait for the commit before the sender is told to come again.
 const COMMIT_TIMEOUT: Duration = Duration::from_secs(20);
@@ -45,6 +51,7 @@ pub struct Webhooks {
     shared: Arc<Shared>,
     queue: Mutex<mpsc::Receiver<Queued>>,
     door: mpsc::Sender<Queued>,
+    readers: Arc<Semaphore>,
 }
 
 impl Webhooks {
@@ -56,6 +63,7 @@ impl Webhooks {
             shared,
             queue: Mutex::new(queue),
             door,
+            readers: Arc::new(Semaphore::new(READERS)),
         }
     }
 
@@ -92,6 +100,7 @@ impl Webhooks {
                     adapter: Arc::clone(adapter),
                     index,
                     door: self.door.clone(),
+                    readers: Arc::clone(&self.readers),
                 };
                 router = router.route(&webhook.path, post(receive).with_state(Arc::new(hook)));
             }
@@ -105,6 +114,7 @@ struct Hook {
     adapter: Arc<Adapter>,
     index: usize,
     door: mpsc::Sender<Queued>,
+    readers: Arc<Semaphore>,
 }
 
 async fn receive(
@@ -114,13 +124,24 @@ async fn receive(
 ) -> Response {
     let webhook = &hook.adapter.webhooks[hook.index];
     let (head, body) = request.into_parts();
-    let Ok(raw) = to_bytes(body, webhook.limit).await else {
-        return hook.answer(
-            StatusCode::PAYLOAD_TOO_LARGE,
-            "too-big",
-            &format!("a body of at most {} bytes is taken", webhook.limit),
-        );
+    let Ok(reading) = hook.readers.try_acquire() else {
+        return hook.come_again();
     };
+    let raw = match timeout(BODY_TIMEOUT, to_bytes(body, webhook.limit)).await {
+        Ok(Ok(raw)) => raw,
+        Ok(Err(_)) => {
+            let reason = format!("a body of at most {} bytes is taken", webhook.limit);
+            return hook.answer(StatusCode::PAYLOAD_TOO_LARGE, "too-big", &reason);
+        }
+        Err(_) => {
+            return hook.answer(
+                StatusCode::REQUEST_TIMEOUT,
+                "too-slow",
+                "the body did not come in time",
+            );
+        }
+    };
+    drop(reading);
     let headers = plain(&head.headers);
     let path: Map<String, Value> = path
         .into_iter()
