@@ -58,14 +58,12 @@ pub(super) fn load(folder: &Path, site: &Site) -> Result<Adapter, Vec<Fault>> {
     let reader = Reader::new(&document);
     let report = |faults: Vec<Fault>| reader.report_all(faults);
 
-    let tables = Tables::open(&folder.join("tables"))
-        .map(Arc::new)
-        .map_err(report)
-        .ok();
-    let library = tables
-        .as_ref()
-        .and_then(|tables| Library::open(folder, Arc::clone(tables)).map_err(report).ok());
-    let adapter = read(folder, site, &reader, library.as_ref(), tables.as_deref());
+    let (tables, faults) = Tables::open_what_is_sound(&folder.join("tables"));
+    report(faults);
+    let tables = Arc::new(tables);
+    let (library, faults) = Library::open_what_is_sound(folder, Arc::clone(&tables));
+    report(faults);
+    let adapter = read(folder, site, &reader, library.as_ref(), &tables);
     let faults = reader.into_faults();
     match adapter {
         Some(adapter) if faults.is_empty() => Ok(adapter),
@@ -78,7 +76,7 @@ fn read(
     site: &Site,
     reader: &Reader<'_>,
     library: Option<&Library>,
-    tables: Option<&Tables>,
+    tables: &Tables,
 ) -> Option<Adapter> {
     let root = reader.root(KEYS);
     root.demand(&[

@@ -22,8 +22,7 @@ pub(super) enum Sight {
 #[derive(Debug)]
 pub(super) struct Workshop<'a> {
     library: Option<&'a Library>,
-    codes: Option<&'a Tables>,
-    tables: Vec<String>,
+    tables: &'a Tables,
     files: BTreeMap<String, String>,
     secret_keys: Vec<String>,
     used: RefCell<BTreeSet<String>>,
@@ -34,26 +33,21 @@ impl<'a> Workshop<'a> {
     pub(super) fn new(
         folder: &Path,
         library: Option<&'a Library>,
-        codes: Option<&'a Tables>,
+        tables: &'a Tables,
         secret_keys: &[String],
     ) -> Self {
         Self {
             library,
-            codes,
-            tables: stems(&folder.join("tables"), "csv").into_keys().collect(),
-            files: stems(folder, "jq"),
+            tables,
+            files: filters(folder),
             secret_keys: secret_keys.to_vec(),
             used: RefCell::default(),
         }
     }
 
-    /// The canonical codes of a table; none where a fault keeps the tables from being read. `None`: no such table.
+    /// The canonical codes of a table; `None`: no such table.
     pub(super) fn canonical_codes(&self, table: &str) -> Option<Vec<String>> {
-        self.tables.iter().find(|known| *known == table)?;
-        let codes = self
-            .codes
-            .and_then(|codes| codes.canonical(table))
-            .unwrap_or_default();
+        let codes = self.tables.canonical(table)?;
         Some(codes.into_iter().map(str::to_owned).collect())
     }
 
@@ -174,14 +168,14 @@ fn report<T>(reader: &Reader<'_>, faults: Vec<Fault>) -> Option<T> {
     None
 }
 
-/// Files with this extension in the folder: name without it → text. What cannot be read is the library's to report.
-fn stems(folder: &Path, extension: &str) -> BTreeMap<String, String> {
+/// The filters of the folder: name → code. What cannot be read is the library's to report.
+fn filters(folder: &Path) -> BTreeMap<String, String> {
     let entries = std::fs::read_dir(folder)
         .into_iter()
         .flatten()
         .flatten()
         .map(|entry| entry.path());
-    let files = entries.filter(|path| path.extension().is_some_and(|found| found == extension));
+    let files = entries.filter(|path| path.extension().is_some_and(|found| found == "jq"));
     files
         .filter_map(|path| {
             let stem = path.file_stem()?.to_str()?.to_owned();

@@ -47,6 +47,16 @@ impl Library {
     /// All faults of all files: not readable, name that hides a function of jq or is no word, syntax, unknown function,
     /// unknown code table. Variables are judged where a filter is used.
     pub fn open(folder: &Path, tables: Arc<Tables>) -> Result<Self, Vec<Fault>> {
+        match Self::open_what_is_sound(folder, tables) {
+            (Some(library), faults) if faults.is_empty() => Ok(library),
+            (_, faults) => Err(faults),
+        }
+    }
+
+    /// The same, going on after a fault: a faulty filter is there and does nothing, so that expressions that use it can
+    /// be judged too. `None` where `lib.jq` is faulty: without its definitions nothing else can be judged.
+    #[must_use]
+    pub fn open_what_is_sound(folder: &Path, tables: Arc<Tables>) -> (Option<Self>, Vec<Fault>) {
         let mut sources = Sources::default();
         let mut faults = Vec::new();
         for path in files(folder, "jq") {
@@ -79,17 +89,17 @@ impl Library {
                 ),
             }
         }
-        let library = Self {
+        let check = || check(&mut sources, &tables, &mut faults);
+        let sound = meter::on_big_stack(check).unwrap_or_else(|_| {
+            faults.push(no_thread());
+            false
+        });
+        let library = sound.then(|| Self {
             sources: Arc::new(sources),
             tables,
             bounds: Bounds::default(),
-        };
-        faults.extend(meter::on_big_stack(|| library.check()).unwrap_or_else(|_| vec![no_thread()]));
-        if faults.is_empty() {
-            Ok(library)
-        } else {
-            Err(faults)
-        }
+        });
+        (library, faults)
     }
 
     /// The same filters with other bounds.
@@ -146,28 +156,30 @@ impl Library {
     ) -> Result<Text, Vec<Fault>> {
         Text::compile(self, template, variables, at, escape)
     }
+}
 
-    /// Compiles all that the folder holds, with whatever variables it mentions.
-    fn check(&self) -> Vec<Fault> {
-        let sources = &*self.sources;
-        let mut faults = compile::check_lib(sources, &self.tables);
-        if !faults.is_empty() {
-            return faults;
-        }
-        // Filters see lib.jq and not each other.
-        let alone = Sources {
-            lib: sources.lib.clone(),
-            filters: BTreeMap::new(),
-        };
-        for filter in sources.filters.values() {
-            let variables = Walk::variables_of(sources, filter);
-            let variables: Vec<&str> = variables.iter().map(String::as_str).collect();
-            if let Err(found) = compile::program(&alone, &self.tables, filter, &variables) {
-                faults.extend(found);
-            }
-        }
-        faults
+/// Compiles all that the folder holds, with whatever variables it mentions; a faulty filter is replaced by one that does
+/// nothing. Whether the definitions that all share are sound.
+fn check(sources: &mut Sources, tables: &Tables, faults: &mut Vec<Fault>) -> bool {
+    let found = compile::check_lib(sources, tables);
+    if !found.is_empty() {
+        faults.extend(found);
+        return false;
     }
+    // Filters see lib.jq and not each other.
+    let alone = Sources {
+        lib: sources.lib.clone(),
+        filters: BTreeMap::new(),
+    };
+    for filter in sources.filters.values_mut() {
+        let variables = Walk::variables_of(&alone, filter);
+        let variables: Vec<&str> = variables.iter().map(String::as_str).collect();
+        if let Err(found) = compile::program(&alone, tables, filter, &variables) {
+            faults.extend(found);
+            ".".clone_into(&mut filter.code);
+        }
+    }
+    true
 }
 
 /// Files of a folder with this ending, in order of name; none if there is no such folder.

@@ -86,6 +86,17 @@ impl Tables {
     /// All faults of all tables: unreadable file, header without `native` or `canonical` or with an unknown column, row
     /// of the wrong length, empty code, native code that is there twice, impossible validity.
     pub fn open(folder: &Path) -> Result<Self, Vec<Fault>> {
+        let (tables, faults) = Self::open_what_is_sound(folder);
+        if faults.is_empty() {
+            Ok(tables)
+        } else {
+            Err(faults)
+        }
+    }
+
+    /// The same, going on after a fault: a faulty table is there and empty, so that what uses it can be judged too.
+    #[must_use]
+    pub fn open_what_is_sound(folder: &Path) -> (Self, Vec<Fault>) {
         let label = folder
             .file_name()
             .unwrap_or(OsStr::new("tables"))
@@ -107,7 +118,10 @@ impl Tables {
                     Ok(table) => {
                         tables.tables.insert(name, table);
                     }
-                    Err(found) => faults.extend(found),
+                    Err(found) => {
+                        faults.extend(found);
+                        tables.tables.insert(name, Table::default());
+                    }
                 },
                 Err(_) => faults.push(
                     Fault::new("table-unreadable")
@@ -117,11 +131,7 @@ impl Tables {
                 ),
             }
         }
-        if faults.is_empty() {
-            Ok(tables)
-        } else {
-            Err(faults)
-        }
+        (tables, faults)
     }
 
     /// The canonical codes of a table; `None` if there is no such table.

@@ -105,6 +105,24 @@ fn faults_beside_the_manifest_are_told_with_their_file() {
 }
 
 #[test]
+fn a_faulty_filter_and_a_faulty_table_hide_no_fault_of_the_manifest() {
+    let world = World::sound().with("when = '.schedule.due'", "when = 'shedule'");
+    world.write("inbound.jq", "{dossier: .no");
+    world.write("tables/state.csv", "native,canonical\n1,\n");
+    let told = world.told();
+    for expected in [
+        "[unknown-function]",
+        "inbound.jq:1: [jq-syntax]",
+        "tables/state.csv:2: [table-empty-code]",
+    ] {
+        assert!(
+            told.iter().any(|line| line.contains(expected)),
+            "{expected}: {told:?}"
+        );
+    }
+}
+
+#[test]
 fn a_folder_without_manifest_is_told() {
     let folder = tempfile::TempDir::new().unwrap();
     let faults = Adapter::load(folder.path(), &Site::sample("book")).unwrap_err();
