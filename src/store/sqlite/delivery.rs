@@ -8,14 +8,12 @@ use super::{document, time};
 use crate::dossier::DossierId;
 use crate::store::{Delivery, Outcome, Presence, State, StoreError};
 
-/// One row per dossier: that of the dossier itself before its items, items in their order.
+/// One row per dossier: that of the dossier itself before its items, items in their order. `?4` rows are looked at, so
+/// that a step's price does not grow with the backlog.
 pub(super) const DUE: &str = "
-    with ready as (
-        select d.*, row_number() over (partition by dossier_id order by item <> '', push, ordinal) as place
-        from delivery d
+    with free as not materialized (
+        select d.* from delivery d
         where adapter = ?1
-          and state in ('due', 'waiting', 'backing_off', 'in_doubt')
-          and (state = 'due' or until_ms <= ?2)
           -- an item waits for the open items before it: a target sees them in their order
           and not exists (
               select 1 from delivery e
@@ -27,8 +25,21 @@ pub(super) const DUE: &str = "
               select 1 from delivery e
               where e.adapter = d.adapter and e.dossier_id = d.dossier_id
                 and e.state = 'in_doubt' and e.until_ms > ?2)
+    ),
+    ready as (
+        select * from (select * from free where state = 'due' order by due_ms limit ?4)
+        union all
+        select * from (
+            select * from free where state in ('waiting', 'backing_off', 'in_doubt') and until_ms <= ?2
+            order by until_ms limit ?4)
+    ),
+    numbered as (
+        select *, row_number() over (partition by dossier_id order by item <> '', push, ordinal) as place from ready
     )
-    select * from ready where place = 1 order by due_ms limit ?3";
+    select * from numbered where place = 1 order by due_ms limit ?3";
+
+/// How many rows are looked at for each that may be taken: a dossier may have several.
+pub(super) const LOOKED_AT: u32 = 16;
 
 /// When the next row that waits for a time comes due.
 pub(super) const NEXT_DUE: &str = "

@@ -169,6 +169,7 @@ impl Store for Sqlite {
             .bind(adapter)
             .bind(now.as_millisecond())
             .bind(limit)
+            .bind(limit.saturating_mul(delivery::LOOKED_AT))
             .fetch_all(&self.readers)
             .await?;
         let next: Option<i64> = sqlx::query_scalar(delivery::NEXT_DUE)

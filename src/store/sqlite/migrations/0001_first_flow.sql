@@ -23,6 +23,8 @@ create table inbox (
 -- A pull that overlaps reads the same bad record every time; it is one dead letter, not thousands.
 create unique index inbox_open on inbox (adapter, operation, raw_hash) where state in ('refused', 'waiting');
 create index inbox_state on inbox (state, seq);
+-- For counting without reading the records.
+create index inbox_count on inbox (adapter, state);
 
 -- Events that were said and not yet confirmed by the broker.
 create table outbox (
@@ -101,5 +103,6 @@ create table delivery (
     due_ms      integer not null,       -- since when the row is due; older rows go first
     primary key (adapter, push, dossier_id, item)
 ) strict, without rowid;
-create index delivery_state on delivery (adapter, state, due_ms);
+-- Finds the oldest due rows without looking at the others; with `push`, counting needs no row at all.
+create index delivery_state on delivery (adapter, state, due_ms, push);
 create index delivery_dossier on delivery (dossier_id, adapter);
