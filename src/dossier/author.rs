@@ -86,7 +86,7 @@ impl Author<'_> {
     }
 
     fn times(&self, patch: &Patch) -> Times {
-        let known = || super::patch::moment(self.known?.register("schedule.received")?);
+        let known = || Moment::of(self.known?.register("schedule.received")?);
         let receipt = patch
             .received()
             .or_else(known)

@@ -6,7 +6,7 @@ use std::collections::btree_map::Entry as Slot;
 
 use serde_json::{Map, Value};
 
-use super::patch::in_utc;
+use super::moment::in_utc;
 use crate::fault::Fault;
 
 /// The items of a list by their keys; deleted ones are `null`.

@@ -7,6 +7,7 @@ use jiff::Timestamp;
 use jiff::civil::{Date, Time};
 use jiff::tz::{Offset, TimeZone};
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use super::stamp::shift_ms;
 
@@ -34,6 +35,11 @@ pub enum Moment {
 pub struct BadMoment;
 
 impl Moment {
+    /// The time that a value states; `None` where it is no time.
+    pub(super) fn of(value: &Value) -> Option<Self> {
+        value.as_str()?.parse().ok()
+    }
+
     /// Whether the time is a point, not a period.
     #[must_use]
     pub fn is_exact(self) -> bool {
@@ -72,6 +78,11 @@ impl Moment {
     pub fn covers(self, time: Timestamp) -> bool {
         self.start() <= time && time <= self.end()
     }
+}
+
+/// A time in the one spelling that it has; anything else as it is.
+pub(super) fn in_utc(value: Value) -> Value {
+    Moment::of(&value).map_or(value, |moment| moment.to_string().into())
 }
 
 fn midnight(day: Date) -> Timestamp {

@@ -6,6 +6,7 @@ use std::fmt;
 use serde_json::{Map, Value};
 use unicode_normalization::UnicodeNormalization;
 
+use super::moment::in_utc;
 use super::{ITEMS, Moment, SECTIONS, item, schema};
 use crate::fault::Fault;
 
@@ -75,7 +76,7 @@ impl Patch {
         let mut patch = Self {
             reference: reference(map.remove("dossier")),
             links: BTreeMap::new(),
-            at: map.remove("at").and_then(|at| moment(&at)),
+            at: map.remove("at").and_then(|at| Moment::of(&at)),
             registers: BTreeMap::new(),
             items: BTreeMap::new(),
             complete: BTreeSet::new(),
@@ -166,7 +167,7 @@ impl Patch {
     /// The dossier's receipt, where the record states it.
     #[must_use]
     pub fn received(&self) -> Option<Moment> {
-        self.registers.get("schedule.received").and_then(moment)
+        self.registers.get("schedule.received").and_then(Moment::of)
     }
 }
 
@@ -194,15 +195,6 @@ fn reference(value: Option<Value>) -> Reference {
 /// The text of a code, trimmed.
 fn text(value: &Value) -> Option<String> {
     value.as_str().map(|text| text.trim().to_owned())
-}
-
-pub(super) fn moment(value: &Value) -> Option<Moment> {
-    value.as_str()?.parse().ok()
-}
-
-/// A time in the one spelling that it has; anything else as it is.
-pub(super) fn in_utc(value: Value) -> Value {
-    moment(&value).map_or(value, |moment| moment.to_string().into())
 }
 
 /// All strings in the composed form of their letters (NFC), names of fields too: a form's fields are named by people.
@@ -242,7 +234,7 @@ fn stated(mut entry: Map<String, Value>) -> Stated {
             *time = in_utc(time.take());
         }
     }
-    let at = entry.remove("at").as_ref().and_then(moment);
+    let at = entry.remove("at").as_ref().and_then(Moment::of);
     let mut take = |name: &str| {
         entry
             .remove(name)
