@@ -6,9 +6,9 @@ use jiff::Timestamp;
 use serde_json::Value;
 
 use super::hash::content;
+use super::held::Times;
 use super::judge::not_owner;
 use super::patch::Stated;
-use super::shadow::Times;
 use super::stamp::whole_ms;
 use super::{Dossier, Entry, Hlc, Moment, Origin, Ownership, Patch, Shadow, Stamp, Written};
 use crate::fault::Fault;

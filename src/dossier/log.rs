@@ -5,7 +5,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use super::hash::{canonical, digest};
+use super::hash::{canonical, content, digest};
 use super::{Moment, Stamp};
 
 /// One entry of a log. Entries are never changed or taken back.
@@ -77,6 +77,11 @@ impl Entry {
             &part(self.note.as_deref()),
             &part(self.after.as_deref()),
         ])
+    }
+
+    /// Fills in the stamp's hash, once everything else is there.
+    pub(super) fn seal(&mut self) {
+        self.stamp.hash = content(&self.content());
     }
 
     /// Total order between two tellings of one entry: the greater stamp.

@@ -19,6 +19,7 @@
 mod author;
 mod code;
 pub mod hash;
+mod held;
 mod id;
 mod item;
 mod judge;

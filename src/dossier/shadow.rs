@@ -1,4 +1,4 @@
-//! What a system is believed to hold of one dossier, and the rule by which its statements are stamped.
+//! What a system is believed to hold of one dossier.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -7,9 +7,9 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::hash::content;
-use super::stamp::{shift_ms, whole_ms};
+use super::held::{Held, Times};
 use super::state::States;
-use super::{Moment, Patch, Stamp};
+use super::{Entry, Patch, Stamp};
 
 /// What a system is believed to hold of one dossier: made of what it reported and of what it was given. Kept by the
 /// node that hosts the system's adapter, changed in the transaction that stores the delta; never sent.
@@ -17,112 +17,13 @@ use super::{Moment, Patch, Stamp};
 #[serde(default)]
 pub struct Shadow {
     /// By register (`schedule.due`), item (`components/TP01#1`) and `status`.
-    pub(super) held: BTreeMap<String, Held>,
+    held: BTreeMap<String, Held>,
     /// The states that the system said the dossier had.
     pub(super) states: States,
     /// What the system told that is never taken back: `status/IDENTITY`, `progress/IDENTITY`, `links/SYSTEM/CODE`.
     told: BTreeSet<String>,
     /// What pushes under way will make the system report: intent → path → hash.
     pending: BTreeMap<String, BTreeMap<String, String>>,
-}
-
-/// One register as a system is believed to hold it.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-#[serde(default)]
-pub(super) struct Held {
-    /// Hash of the value, as the system's own inbound mapping yields it.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) hash: Option<String>,
-    /// End of the newest native time under which the system stated it, by its own clock: it may lie in the future.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    said: Option<Timestamp>,
-    /// Effective time of that statement.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) effective: Option<Timestamp>,
-    /// Stamp of what it was last given.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) given: Option<Stamp>,
-}
-
-/// The times that stamps of one record are made from.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Times {
-    /// End of the native time's precision; `None` where the system gave no time.
-    pub(super) native: Option<Timestamp>,
-    /// When the record was seen.
-    pub(super) observed: Timestamp,
-    /// The dossier's receipt, or the Unix epoch where it is not known. Never "now": who does not say when must not beat
-    /// who does.
-    pub(super) receipt: Timestamp,
-}
-
-impl Times {
-    /// The same times for a statement with its own native time, where it has one.
-    pub(super) fn at(self, stated: Option<Moment>) -> Self {
-        let native = stated.map(|at| {
-            let end = whole_ms(at.end());
-            if at.is_plausible(self.observed) {
-                end
-            } else {
-                self.observed
-            }
-        });
-        Self {
-            native: native.or(self.native),
-            ..self
-        }
-    }
-
-    /// The statement's own time: never later than it was seen.
-    pub(super) fn own(&self) -> Timestamp {
-        self.native.unwrap_or(self.receipt).min(self.observed)
-    }
-}
-
-impl Held {
-    /// Takes a statement of the system: its effective time, or `None` where it says nothing new.
-    ///
-    /// `effective = max(own, given + 1 ms)`: who writes after having been given a value beats it, however slow the clock.
-    /// Of two statements of one system the natively newer one stands higher, also where a fast clock was cut off and the
-    /// older one came in later. A late statement is not lifted.
-    pub(super) fn takes(&mut self, hash: &str, pending: bool, times: Times) -> Option<Timestamp> {
-        let echo = pending || self.hash.as_deref() == Some(hash);
-        let given = self.given.as_ref().map(|stamp| stamp.effective);
-        if self.is_late(times.native) {
-            let below = self
-                .effective
-                .map_or(Timestamp::MAX, |effective| shift_ms(effective, -1));
-            return (!echo).then(|| times.own().min(below));
-        }
-        let newer = self.said < times.native;
-        self.said = self.said.max(times.native);
-        if echo {
-            // what it confirms is what it was given: a late statement must stay below that
-            self.effective = self.effective.max(given);
-            return None;
-        }
-        let after_given = given.map(|given| shift_ms(given, 1));
-        let after_said = self.effective.map(|said| {
-            if newer || times.native.is_none() {
-                shift_ms(said, 1)
-            } else {
-                said
-            }
-        });
-        let floor = after_given.max(after_said);
-        let effective = match times.native {
-            Some(_) => floor.map_or(times.own(), |floor| floor.max(times.own())),
-            None => floor.unwrap_or(times.own()),
-        };
-        self.hash = Some(hash.to_owned());
-        self.effective = Some(effective);
-        Some(effective)
-    }
-
-    /// Whether a native time is older than the system's newest statement here.
-    pub(super) fn is_late(&self, native: Option<Timestamp>) -> bool {
-        matches!((native, self.said), (Some(native), Some(said)) if native < said)
-    }
 }
 
 impl Shadow {
@@ -168,12 +69,25 @@ impl Shadow {
         Some((effective, held.given.as_ref().map(Stamp::digest)))
     }
 
+    /// Takes a report of the dossier's state: the entries that it makes, stamped.
+    pub(super) fn state(&mut self, entry: Entry, times: Times) -> Vec<Entry> {
+        let path = |entry: &Entry| format!("status/{}", entry.identity());
+        if entry.at.is_some() && self.was_told(&path(&entry)) {
+            return Vec::new();
+        }
+        let pending = self.is_pending("status", &content(&entry.value.as_str().into()));
+        let held = self.held.entry("status".to_owned()).or_default();
+        let mut made = self.states.take(entry, held, pending, times);
+        made.retain(|entry| self.is_new(path(entry)));
+        made
+    }
+
     /// Notes something that is never taken back; returns whether the system tells it for the first time.
     pub(super) fn is_new(&mut self, path: String) -> bool {
         self.told.insert(path)
     }
 
-    pub(super) fn was_told(&self, path: &str) -> bool {
+    fn was_told(&self, path: &str) -> bool {
         self.told.contains(path)
     }
 
@@ -188,7 +102,7 @@ impl Shadow {
             .collect()
     }
 
-    pub(super) fn is_pending(&self, path: &str, hash: &str) -> bool {
+    fn is_pending(&self, path: &str, hash: &str) -> bool {
         self.pending
             .values()
             .any(|echo| echo.get(path).is_some_and(|pending| pending == hash))

@@ -7,10 +7,10 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use super::Entry;
 use super::hash::content;
-use super::shadow::{Shadow, Times};
+use super::held::{Held, Times};
 use super::stamp::shift_ms;
-use super::{Entry, Stamp};
 
 /// The states of one system in its own order of time.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -31,17 +31,18 @@ struct State {
     written: Option<(String, Timestamp)>,
 }
 
-impl Shadow {
-    /// Takes a report of the dossier's state: the entries that it makes, stamped. Usually none or one; a late report can
-    /// bring up the one that followed it.
-    pub(super) fn state(&mut self, mut entry: Entry, times: Times) -> Vec<Entry> {
-        if entry.at.is_some() && self.was_told(&path(&entry)) {
-            return Vec::new();
-        }
+impl States {
+    /// Takes a report: the entries that it makes, stamped. Usually none or one; a late report can bring up the one that
+    /// followed it.
+    pub(super) fn take(
+        &mut self,
+        mut entry: Entry,
+        held: &mut Held,
+        pending: bool,
+        times: Times,
+    ) -> Vec<Entry> {
         let hash = content(&entry.value.as_str().into());
-        let pending = self.is_pending("status", &hash);
-        let held = self.held.entry("status".to_owned()).or_default();
-        let states = &mut self.states.0;
+        let states = &mut self.0;
         let end = times
             .native
             .or(states.last().map(|last| last.end))
@@ -76,8 +77,8 @@ impl Shadow {
             states.push(state);
         }
         // from the end, so that each can be kept below what follows it
-        for first in self.states.unwritten_runs() {
-            let states = &mut self.states.0;
+        for first in self.unwritten_runs() {
+            let states = &mut self.0;
             let below = states
                 .iter()
                 .skip(first + 1)
@@ -92,17 +93,10 @@ impl Shadow {
             }
             made.extend(states[first].write(effective));
         }
-        self.states.prune();
-        made.retain(|entry| self.is_new(path(entry)));
+        self.prune();
         made
     }
-}
 
-fn path(entry: &Entry) -> String {
-    format!("status/{}", entry.identity())
-}
-
-impl States {
     /// Index of the first report of each run of the same state of which no entry tells, the last run first.
     fn unwritten_runs(&self) -> Vec<usize> {
         let mut runs = Vec::new();
@@ -141,15 +135,5 @@ impl State {
         entry.seal();
         self.written = Some((entry.identity(), effective));
         Some(entry)
-    }
-}
-
-impl Entry {
-    /// Fills in the stamp's hash, once everything else is there.
-    pub(super) fn seal(&mut self) {
-        self.stamp = Stamp {
-            hash: content(&self.content()),
-            ..self.stamp.clone()
-        };
     }
 }

@@ -1,0 +1,106 @@
+//! One thing that a system is believed to hold, and the rule by which its statements on it are stamped.
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use super::stamp::{shift_ms, whole_ms};
+use super::{Moment, Stamp};
+
+/// One register as a system is believed to hold it.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub(super) struct Held {
+    /// Hash of the value, as the system's own inbound mapping yields it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) hash: Option<String>,
+    /// End of the newest native time under which the system stated it, by its own clock: it may lie in the future.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    said: Option<Timestamp>,
+    /// Effective time of that statement.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) effective: Option<Timestamp>,
+    /// Stamp of what it was last given.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) given: Option<Stamp>,
+}
+
+/// The times that stamps of one record are made from.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Times {
+    /// End of the native time's precision; `None` where the system gave no time.
+    pub(super) native: Option<Timestamp>,
+    /// When the record was seen.
+    pub(super) observed: Timestamp,
+    /// The dossier's receipt, or the Unix epoch where it is not known. Never "now": who does not say when must not beat
+    /// who does.
+    pub(super) receipt: Timestamp,
+}
+
+impl Times {
+    /// The same times for a statement with its own native time, where it has one.
+    pub(super) fn at(self, stated: Option<Moment>) -> Self {
+        let native = stated.map(|at| {
+            let end = whole_ms(at.end());
+            if at.is_plausible(self.observed) {
+                end
+            } else {
+                self.observed
+            }
+        });
+        Self {
+            native: native.or(self.native),
+            ..self
+        }
+    }
+
+    /// The statement's own time: never later than it was seen.
+    pub(super) fn own(&self) -> Timestamp {
+        self.native.unwrap_or(self.receipt).min(self.observed)
+    }
+}
+
+impl Held {
+    /// Takes a statement of the system: its effective time, or `None` where it says nothing new.
+    ///
+    /// `effective = max(own, given + 1 ms)`: who writes after having been given a value beats it, however slow the clock.
+    /// Of two statements of one system the natively newer one stands higher, also where a fast clock was cut off and the
+    /// older one came in later. A late statement is not lifted.
+    pub(super) fn takes(&mut self, hash: &str, pending: bool, times: Times) -> Option<Timestamp> {
+        let echo = pending || self.hash.as_deref() == Some(hash);
+        let given = self.given.as_ref().map(|stamp| stamp.effective);
+        if self.is_late(times.native) {
+            let below = self
+                .effective
+                .map_or(Timestamp::MAX, |effective| shift_ms(effective, -1));
+            return (!echo).then(|| times.own().min(below));
+        }
+        let newer = self.said < times.native;
+        self.said = self.said.max(times.native);
+        if echo {
+            // what it confirms is what it was given: a late statement must stay below that
+            self.effective = self.effective.max(given);
+            return None;
+        }
+        let after_given = given.map(|given| shift_ms(given, 1));
+        let after_said = self.effective.map(|said| {
+            if newer || times.native.is_none() {
+                shift_ms(said, 1)
+            } else {
+                said
+            }
+        });
+        let floor = after_given.max(after_said);
+        let effective = match times.native {
+            Some(_) => floor.map_or(times.own(), |floor| floor.max(times.own())),
+            None => floor.unwrap_or(times.own()),
+        };
+        self.hash = Some(hash.to_owned());
+        self.effective = Some(effective);
+        Some(effective)
+    }
+
+    /// Whether a native time is older than the system's newest statement here.
+    pub(super) fn is_late(&self, native: Option<Timestamp>) -> bool {
+        matches!((native, self.said), (Some(native), Some(said)) if native < said)
+    }
+}
