@@ -118,6 +118,20 @@ impl World {
         Ok(Self { one_stop, ..self })
     }
 
+    /// The node stops, `meanwhile` happens at the one-stop, and another node goes on in the same folder: same store, same
+    /// address for webhooks, same socket.
+    ///
+    /// # Errors
+    /// The second node cannot start.
+    pub async fn restart(self, meanwhile: impl AsyncFnOnce(&Sandbox)) -> Result<Self, DemoError> {
+        let mut config = config(self.folder.path(), &self.adapters, &self.one_stop, &self.portal);
+        config.listen = self.node.webhooks();
+        self.node.stop().await;
+        meanwhile(&self.one_stop).await;
+        let node = Node::start(&config, Arc::new(SystemClock)).await?;
+        Ok(Self { node, ..self })
+    }
+
     /// Where the node takes the one-stop's records.
     #[must_use]
     pub fn webhook(&self) -> String {
