@@ -161,7 +161,14 @@ impl Puller {
                 let records = pull.call.records(&body, &scope)?;
                 let mut newest = None;
                 for record in &records {
-                    newest = newest.max(pull.cursor(record)?);
+                    // A record whose time cannot be read does not carry the position on, and stops no other record;
+                    // the mapping judges it.
+                    match pull.cursor(record) {
+                        Ok(time) => newest = newest.max(time),
+                        Err(fault) => {
+                            tracing::warn!(adapter = adapter.name, operation = pull.name, %fault, "record without a readable time");
+                        }
+                    }
                 }
                 Ok(Page {
                     next: pull.next(&body, &scope)?,
