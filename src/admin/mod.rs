@@ -25,7 +25,14 @@ pub fn routes(shared: Arc<Shared>) -> Router {
         .route("/v1/dossiers/{code}", get(dossier::show))
         .route("/v1/dead-letters", get(dead_letter::list))
         .route("/v1/dead-letters/{id}", get(dead_letter::show))
+        .fallback(unknown)
         .with_state(shared)
+}
+
+async fn unknown() -> AdminError {
+    AdminError::NotFound(
+        "the node does not know this question; are it and this program of the same version?".to_owned(),
+    )
 }
 
 /// How many rows a list may have.

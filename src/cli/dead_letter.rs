@@ -1,6 +1,7 @@
 //! `dead-letter list|show`.
 
 use clap::Subcommand;
+use clap::builder::NonEmptyStringValueParser;
 
 use super::output::table;
 use super::{CliError, Exit, NodeOptions, Output};
@@ -21,6 +22,7 @@ pub(super) enum Command {
     /// One of them, with its remedy; a refused record with the record as it came in (personal data).
     Show {
         /// Its id, from `list`.
+        #[arg(value_parser = NonEmptyStringValueParser::new())]
         id: String,
         #[command(flatten)]
         node: NodeOptions,

@@ -1,6 +1,7 @@
 //! `dossier list|show`.
 
 use clap::Subcommand;
+use clap::builder::NonEmptyStringValueParser;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
@@ -23,6 +24,7 @@ pub(super) enum Command {
     /// Where a dossier is: per system there or not, since when, else what it waits for and why.
     Show {
         /// Any code of the dossier, or its id.
+        #[arg(value_parser = NonEmptyStringValueParser::new())]
         code: String,
         #[command(flatten)]
         node: NodeOptions,
