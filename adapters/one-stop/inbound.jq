@@ -1,8 +1,13 @@
 # One HoSo report of the one-stop -> one patch. Webhook and pull carry the same record.
 
-# Steps of the work in the order of their time; the newest says whether the dossier was sent back.
+# A step that sends the dossier back: only so may one that was completed be worked on again.
 def sent_back: if text("ThaoTac") == "Trả lại hồ sơ" then "sent_back" else null end;
 
+# A state, with the reason where intake was refused.
+def state($value; $at; $raw; $kind; $reason):
+  {value: $value, at: $at, raw: ($raw | tostring), note: (if $value == "rejected" then $reason else null end), kind: $kind} | given;
+
+# Steps of the work in the order of their time.
 ([.TienTrinh | many] | sort_by(.ThoiGian)) as $steps
 
 # Which dossier, and as of when. MaHoSoKhac is the code under which the national portal knows it.
@@ -141,18 +146,21 @@ def sent_back: if text("ThaoTac") == "Trả lại hồ sơ" then "sent_back" els
       }
     end)
 
-# The state, and the reason where intake was refused.
+# The states: history where there are steps, so that states which nobody saw between two reports are known too, and
+# the present one where the newest step does not tell it. Without steps only the present one is known.
 + {
   status: (
-    (needed("TrangThaiHoSoId") as $raw | code("TrangThaiHoSoId"; "status")) as $value
-    | {
-      value: $value,
-      at: time("NgayCapNhat"),
-      raw: (.TrangThaiHoSoId | tostring),
-      note: (if $value == "rejected" then text("LyDoTuChoi") else null end),
-      kind: ($steps | last // {} | sent_back)
-    }
-    | given
+    (needed("TrangThaiHoSoId") as $given | code("TrangThaiHoSoId"; "status")) as $present
+    | text("LyDoTuChoi") as $reason
+    | [$steps[] | state(code("TrangThai"; "status"); time("ThoiGian"); .TrangThai; sent_back; $reason)] as $history
+    | ($history | last) as $newest
+    | if $newest == null then
+        state($present; time("NgayCapNhat"); .TrangThaiHoSoId; null; $reason)
+      elif $newest.value == $present then
+        $history
+      else
+        $history + [state($present; [time("NgayCapNhat"), $newest.at] | max; .TrangThaiHoSoId; $newest.kind; $reason)]
+      end
   )
 }
 
