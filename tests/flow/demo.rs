@@ -1,0 +1,200 @@
+//! The demo, as people run it; and that it says so when a mapping is wrong.
+
+use std::collections::BTreeSet;
+
+use lienthong::demo::input::Input;
+use serde_json::{Value, json};
+
+use crate::support::{Adapters, Ran, code, dossiers, run, text};
+
+const SYSTEM: [&str; 8] = [
+    "name",
+    "expected",
+    "present",
+    "missing",
+    "duplicates",
+    "different",
+    "refused",
+    "parked",
+];
+
+fn keys(value: &Value) -> Vec<&str> {
+    value.as_object().unwrap().keys().map(String::as_str).collect()
+}
+
+/// The counts of a system, in the order of [`SYSTEM`] from `expected` to `refused`, and what is parked.
+pub(crate) fn system<'a>(report: &'a Value, name: &str) -> ([u64; 6], &'a Value) {
+    let systems = report["systems"].as_array().unwrap();
+    let system = systems.iter().find(|system| system["name"] == name).unwrap();
+    let [_, counts @ .., parked] = SYSTEM;
+    (counts.map(|key| system[key].as_u64().unwrap()), &system[parked])
+}
+
+/// Progress entries that the portal must have when the officials are done: those of dossiers that were received.
+fn progress() -> usize {
+    let input = Input::load(None, None).unwrap();
+    let own = |row: &Value| input.script.iter().filter(|act| code(act) == code(row)).count();
+    let steps = |row: &Value| {
+        let steps = row["TienTrinh"].as_array().unwrap();
+        steps
+            .iter()
+            .map(ToString::to_string)
+            .collect::<BTreeSet<_>>()
+            .len()
+    };
+    let received = |row: &&Value| {
+        let acts = input.script.iter().filter(|act| code(act) == code(row));
+        row["NgayTiepNhan"] != "" || acts.into_iter().any(|act| act["HanhDong"] == "TiepNhan")
+    };
+    input
+        .dossiers
+        .iter()
+        .filter(received)
+        .map(|row| own(row) + steps(row))
+        .sum()
+}
+
+#[tokio::test]
+async fn sixty_shipped_dossiers_arrive_complete_and_once() {
+    let ran = run(&["demo", "--json"]).await;
+    assert_eq!(ran.code, 0, "{ran:?}");
+    let report = ran.json();
+    assert_eq!(
+        keys(&report),
+        [
+            "dossiers",
+            "systems",
+            "identity",
+            "avoided",
+            "latency_ms",
+            "broker",
+            "store",
+            "findings"
+        ]
+    );
+    for system in report["systems"].as_array().unwrap() {
+        assert_eq!(keys(system), SYSTEM);
+    }
+    assert_eq!(report["dossiers"], 60);
+    assert_eq!(system(&report, "one-stop"), ([60, 60, 0, 0, 0, 0], &json!({})));
+    // Two are never received: a rejected one and one that nobody has looked at.
+    assert_eq!(
+        system(&report, "national-portal"),
+        ([58, 58, 0, 0, 0, 0], &json!({}))
+    );
+    assert_eq!(report["identity"], json!({}));
+    assert_eq!(keys(&report["avoided"]), ["records", "fields"]);
+    assert_eq!(report["avoided"]["records"], 58 + progress());
+    assert_eq!(keys(&report["latency_ms"]), ["p50", "p99"]);
+    let latency = |key: &str| report["latency_ms"][key].as_i64().unwrap();
+    assert!(latency("p50") <= latency("p99"));
+    assert_eq!(report["broker"], "loopback");
+    assert!(report["store"].as_str().unwrap().starts_with("SQLite 3."));
+    assert_eq!(report["findings"], json!([]));
+    assert_eq!(ran.err, "", "who reads JSON hears nothing else");
+}
+
+#[tokio::test]
+async fn three_dossiers_are_the_first_three() {
+    let ran = run(&["demo", "--json", "--dossiers", "3"]).await;
+    assert_eq!(ran.code, 0, "{ran:?}");
+    let report = ran.json();
+    assert_eq!(report["dossiers"], 3);
+    assert_eq!(system(&report, "one-stop").0, [3, 3, 0, 0, 0, 0]);
+    assert_eq!(system(&report, "national-portal").0, [3, 3, 0, 0, 0, 0]);
+}
+
+#[tokio::test]
+async fn more_dossiers_than_there_are_come_as_copies_under_codes_of_their_own() {
+    let ran = run(&["demo", "--json", "--dossiers", "65"]).await;
+    assert_eq!(ran.code, 0, "{ran:?}");
+    let report = ran.json();
+    assert_eq!(report["dossiers"], 65);
+    assert_eq!(system(&report, "one-stop").0, [65, 65, 0, 0, 0, 0]);
+    assert_eq!(system(&report, "national-portal").0, [63, 63, 0, 0, 0, 0]);
+}
+
+#[tokio::test]
+async fn people_read_a_table_and_a_verdict() {
+    let ran = run(&["demo", "--dossiers", "2"]).await;
+    assert_eq!(ran.code, 0, "{ran:?}");
+    for said in [
+        "2 dossiers",
+        "SYSTEM",
+        "PARKED",
+        "one-stop",
+        "national-portal",
+        "once and true",
+    ] {
+        assert!(ran.out.contains(said), "{said:?} in {}", ran.out);
+    }
+    for row in dossiers().iter().take(2) {
+        assert!(!ran.out.contains(row["ChuHoSo"].as_str().unwrap()));
+    }
+}
+
+/// The demo with one line of an outbound mapping gone. It must notice.
+async fn without(file: &str, line: &str) -> (Ran, Value) {
+    let adapters = Adapters::copy().replace(&format!("national-portal/{file}"), line, "");
+    let folder = text(adapters.folder());
+    let ran = run(&["demo", "--json", "--dossiers", "6", "--adapters", &folder]).await;
+    assert_eq!(ran.code, 1, "{ran:?}");
+    let report = ran.json();
+    (ran, report)
+}
+
+fn finding<'a>(report: &'a Value, parts: &[&str]) -> Option<&'a Value> {
+    let findings = report["findings"].as_array().unwrap();
+    findings.iter().find(|finding| {
+        let finding = finding.as_str().unwrap();
+        parts.iter().all(|part| finding.contains(part))
+    })
+}
+
+#[tokio::test]
+async fn field_that_the_dossier_mapping_forgets_and_the_portal_does_not_miss_is_found_by_the_judge() {
+    // It stands last in its paragraph, so the comma before it goes as well.
+    let (ran, report) = without("dossier.jq", ",\n  KenhThucHien: (.channel | coded(\"channel\"))").await;
+    let (counts, parked) = system(&report, "national-portal");
+    assert_eq!((counts, parked), ([6, 6, 0, 0, 6, 0], &json!({})));
+    assert!(
+        finding(&report, &["national-portal", "KenhThucHien differs"]).is_some(),
+        "{ran:?}"
+    );
+}
+
+#[tokio::test]
+async fn field_that_the_dossier_mapping_forgets_and_the_portal_demands_is_parked_by_name() {
+    let (ran, report) = without("dossier.jq", "  Email: ($contact.email | text),\n").await;
+    let (counts, parked) = system(&report, "national-portal");
+    let [expected, present, missing, ..] = counts;
+    assert_eq!((expected, present, missing), (6, 0, 6));
+    assert_eq!(parked, &json!({"refused-by-target": 6}));
+    assert!(finding(&report, &["push.dossier", "Email"]).is_some(), "{ran:?}");
+}
+
+#[tokio::test]
+async fn field_that_the_progress_mapping_forgets_and_the_portal_does_not_miss_is_found_by_the_judge() {
+    let (ran, report) = without("progress.jq", "  NgayBatDau: (.started | portal_time),\n").await;
+    let (counts, parked) = system(&report, "national-portal");
+    assert_eq!((counts, parked), ([6, 6, 0, 0, 6, 0], &json!({})));
+    assert!(
+        finding(&report, &["national-portal", "progress.NgayBatDau differs"]).is_some(),
+        "{ran:?}"
+    );
+}
+
+#[tokio::test]
+async fn field_that_the_progress_mapping_forgets_and_the_portal_demands_is_parked_by_name() {
+    let (ran, report) = without("progress.jq", "  NoiDungXuLy: (.note | text),\n").await;
+    let (counts, parked) = system(&report, "national-portal");
+    let entries = parked["mandatory-empty"].as_u64().unwrap();
+    assert_eq!(
+        (counts, parked),
+        ([6, 6, 0, 0, 6, 0], &json!({"mandatory-empty": entries}))
+    );
+    assert!(
+        finding(&report, &["push.progress", "NoiDungXuLy"]).is_some(),
+        "{ran:?}"
+    );
+}

@@ -1,0 +1,13 @@
+//! The first flow through the front doors: dossiers go in by webhook and pull over real HTTP, a real node with a real
+//! SQLite file carries them, the stand-ins keep what they were given. Where a command is meant, the built binary is run.
+
+#![expect(clippy::unwrap_used, reason = "a test stops at what it did not foresee")]
+
+mod admin;
+mod demo;
+mod feed;
+mod files;
+mod hand_typed;
+mod input;
+mod pull;
+mod support;
