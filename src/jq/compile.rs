@@ -241,6 +241,7 @@ fn undefined(part: &str, kind: &Undefined, variables: &[String], sources: &[&Sou
             at("unknown-variable")
                 .found(part)
                 .expected(format!("one of those that mean something here: {known}"))
+                .remedy("correct the name, or bind it with `as`")
         }
         Undefined::Filter(arity) => {
             let fault = at("unknown-function").found(format!("{part}/{arity}"));
@@ -248,12 +249,13 @@ fn undefined(part: &str, kind: &Undefined, variables: &[String], sources: &[&Sou
                 fault.expected("a function of jq or the bus, a NAME.jq (in a NAME.jq: not another), a def");
             match nearest(part) {
                 Some(near) => fault.remedy(format!("did you mean {near}?")),
-                None => fault,
+                None => fault.remedy("correct the name, or define it in lib.jq"),
             }
         }
         other => at("unknown-name")
             .found(part)
-            .expected(format!("a known {}", other.as_str())),
+            .expected(format!("a known {}", other.as_str()))
+            .remedy("correct the name"),
     }
 }
 

@@ -85,7 +85,8 @@ impl Library {
                 Err(_) => faults.push(
                     Fault::new("filter-unreadable")
                         .file(file)
-                        .expected("a readable file in UTF-8"),
+                        .expected("a readable file in UTF-8")
+                        .remedy("save the file as UTF-8, readable for this program"),
                 ),
             }
         }

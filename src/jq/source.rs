@@ -82,13 +82,15 @@ impl Source {
         if self.code.len() > CODE {
             return Err(vec![
                 self.fault(&self.code, "jq-syntax")
-                    .expected("at most 256 KiB of jq"),
+                    .expected("at most 256 KiB of jq")
+                    .remedy("split it into several filters"),
             ]);
         }
         if let Some(deep) = too_deep(&self.code) {
             let fault = self
                 .fault(deep, "jq-syntax")
-                .expected(format!("brackets at most {NESTING} deep"));
+                .expected(format!("brackets at most {NESTING} deep"))
+                .remedy("split it into definitions in lib.jq");
             return Err(vec![fault]);
         }
         let fault = |part: &str, expected: &str| {
@@ -108,7 +110,7 @@ impl Source {
             if let Some(remedy) = remedy {
                 fault.remedy(remedy)
             } else {
-                fault
+                fault.remedy("correct the jq at this place")
             }
         };
         let tokens = Lexer::new(&self.code).lex().map_err(|errors| -> Vec<Fault> {

@@ -208,7 +208,8 @@ fn read(content: &str, file: &str) -> Result<Table, Vec<Fault>> {
     let mut lines = BTreeMap::new();
     for record in reader.records() {
         let Ok(record) = record else {
-            faults.push(Fault::new("table-row").file(file).expected("CSV"));
+            let fault = Fault::new("table-row").file(file).expected("CSV in UTF-8");
+            faults.push(fault.remedy("save the table as CSV in UTF-8"));
             continue;
         };
         let line = record
@@ -235,8 +236,12 @@ fn read(content: &str, file: &str) -> Result<Table, Vec<Fault>> {
 fn row(header: &StringRecord, record: &StringRecord) -> Result<Row, Box<Fault>> {
     if record.len() != header.len() {
         let (found, expected) = (record.len(), header.len());
-        let fault = Fault::new("table-row").found(format!("{found} cells"));
-        return Err(fault.expected(format!("{expected} cells")).into());
+        let fault = Fault::new("table-row")
+            .found(format!("{found} cells"))
+            .expected(format!("{expected} cells"));
+        return Err(fault
+            .remedy("give the row a cell for each column of the header")
+            .into());
     }
     let cell = |column: &str| {
         let mut cells = header.iter().zip(record);
@@ -250,7 +255,8 @@ fn row(header: &StringRecord, record: &StringRecord) -> Result<Row, Box<Fault>> 
             let fault = Fault::new("table-empty-code")
                 .field(column)
                 .found("an empty cell");
-            Err(Box::new(fault.expected("a code")))
+            let fault = fault.expected("a code");
+            Err(Box::new(fault.remedy("fill the cell or remove the row")))
         }
         code => Ok(code.nfc().collect()),
     };
@@ -259,7 +265,8 @@ fn row(header: &StringRecord, record: &StringRecord) -> Result<Row, Box<Fault>> 
             Fault::new("table-validity")
                 .field(column)
                 .found(found)
-                .expected(expected),
+                .expected(expected)
+                .remedy("correct the day"),
         )
     };
     let day = |column: &str| match cell(column) {
@@ -305,11 +312,11 @@ mod tests {
         assert_eq!(
             faults,
             [
-                "tables/t.csv:3: [table-empty-code] native: found an empty cell; expected a code",
+                "tables/t.csv:3: [table-empty-code] native: found an empty cell; expected a code; next fill the cell or remove the row",
                 "tables/t.csv:4: [table-ambiguous] found native code 1 again, first in line 2; expected each native \
                  code once; next keep the row that is right",
-                "tables/t.csv:5: [table-validity] from: found 2021-02-30; expected a day such as 2026-03-05, or nothing",
-                "tables/t.csv:6: [table-row] found 2 cells; expected 3 cells",
+                "tables/t.csv:5: [table-validity] from: found 2021-02-30; expected a day such as 2026-03-05, or nothing; next correct the day",
+                "tables/t.csv:6: [table-row] found 2 cells; expected 3 cells; next give the row a cell for each column of the header",
             ]
         );
         assert_eq!(

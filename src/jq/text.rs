@@ -50,7 +50,8 @@ impl Text {
                     let fault = Fault::new("jq-syntax")
                         .file(&at.file)
                         .field(&at.key)
-                        .found("\\( without its )");
+                        .found("\\( without its )")
+                        .remedy("close the bracket");
                     faults.push(if line == 0 { fault } else { fault.line(line) });
                     break;
                 };

@@ -80,6 +80,7 @@ impl Manifest {
                 .file(file.display().to_string())
                 .found(error.kind().to_string())
                 .expected("the description of the stand-in")
+                .remedy("name a folder of adapters that have one")
         })?;
         toml::from_str(&text).map_err(|error| {
             let fault = Fault::new("manifest-syntax")

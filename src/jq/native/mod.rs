@@ -134,7 +134,11 @@ fn table(mut cv: Cv<'_, Jq>, convert: fn(&Tables, &Val, &Val) -> Outcome) -> Val
 fn ignore(reason: &Val) -> Outcome {
     match reason.as_text() {
         Some(reason) if !reason.trim().is_empty() => meter::stop(Stop::Ignored(reason.to_owned())),
-        _ => refuse(Fault::new("ignore-without-reason").expected("ignore(\"why the record is left out\")")),
+        _ => refuse(
+            Fault::new("ignore-without-reason")
+                .expected("ignore(\"why the record is left out\")")
+                .remedy("state the reason"),
+        ),
     }
 }
 

@@ -144,9 +144,10 @@ fn formats_of(formats: &Val) -> Result<(Vec<Format>, String), Error<Val>> {
     match parsed {
         Some(parsed) => Ok((parsed, texts.join(" or "))),
         None => {
-            refuse(Fault::new("bad-format").found(texts.join(" or ")).expected(
+            let fault = Fault::new("bad-format").found(texts.join(" or ")).expected(
                 "%Y, and perhaps %m %d %H %M %S, each at most once and none without the greater ones",
-            ))
+            );
+            refuse(fault.remedy("correct the format in the mapping"))
         }
     }
 }

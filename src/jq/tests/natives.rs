@@ -235,7 +235,7 @@ fn refusals_name_code_place_and_remedy_and_never_the_value() {
             json!("x"),
             "parse_time(\"%d %B %Y\")",
             "adapter.toml:7: [bad-format] push.dossier.record: found %d %B %Y; expected %Y, and perhaps %m %d %H %M %S, \
-             each at most once and none without the greater ones"
+             each at most once and none without the greater ones; next correct the format in the mapping"
                 .to_owned(),
         ),
         (

@@ -59,7 +59,9 @@ fn every_fault_of_a_folder_is_told_at_once() {
             format!(
                 "two-words.jq: [filter-name] found a filter of the name two-words; expected a word of letters, digits and _ that is no keyword of jq; {rename}"
             ),
-            format!("lib.jq:2: [unknown-function] found nothing/0; {function}"),
+            format!(
+                "lib.jq:2: [unknown-function] found nothing/0; {function}; next correct the name, or define it in lib.jq"
+            ),
         ]
     );
     let faults = library(&[
@@ -77,8 +79,8 @@ fn every_fault_of_a_folder_is_told_at_once() {
              the table"
                 .to_owned(),
             format!("one.jq:2: [unknown-function] found lowr/0; {function}; next did you mean lower/0?"),
-            format!("one.jq:5: [unknown-function] found two/0; {function}"),
-            "two.jq:1: [jq-syntax] found }; expected term".to_owned(),
+            format!("one.jq:5: [unknown-function] found two/0; {function}; next correct the name, or define it in lib.jq"),
+            "two.jq:1: [jq-syntax] found }; expected term; next correct the jq at this place".to_owned(),
         ]
     );
     let faults = library(&[
@@ -103,7 +105,7 @@ fn faults_of_an_expression_name_file_line_and_key() {
         CHANNEL,
     ])
     .unwrap();
-    let function = "expected a function of jq or the bus, a NAME.jq (in a NAME.jq: not another), a def";
+    let function = "expected a function of jq or the bus, a NAME.jq (in a NAME.jq: not another), a def; next correct the name, or define it in lib.jq";
     let refused = "expected a function that depends on its input only";
     let table = [
         (".a |\n .b | nowhere", vec![format!("adapter.toml:8: [unknown-function] push.dossier.record: found nowhere/0; {function}")]),
@@ -111,17 +113,17 @@ fn faults_of_an_expression_name_file_line_and_key() {
             "$item + $dossir",
             vec![
                 "adapter.toml:7: [unknown-variable] push.dossier.record: found $dossir; expected one of those that mean \
-                 something here: $item"
+                 something here: $item; next correct the name, or bind it with `as`"
                     .to_owned(),
             ],
         ),
         (
             "progress",
-            vec!["progress.jq:2: [unknown-variable] found $dossier; expected one of those that mean something here: $item".to_owned()],
+            vec!["progress.jq:2: [unknown-variable] found $dossier; expected one of those that mean something here: $item; next correct the name, or bind it with `as`".to_owned()],
         ),
         (
             "call(1)",
-            vec!["lib.jq:2: [unknown-variable] found $token; expected one of those that mean something here: $item".to_owned()],
+            vec!["lib.jq:2: [unknown-variable] found $token; expected one of those that mean something here: $item; next correct the name, or bind it with `as`".to_owned()],
         ),
         (
             "now, env,\ninput",
@@ -137,11 +139,11 @@ fn faults_of_an_expression_name_file_line_and_key() {
         ),
         (
             "include \"x\"; .",
-            vec!["adapter.toml:7: [jq-syntax] push.dossier.record: found \"x\"; expected nothing".to_owned()],
+            vec!["adapter.toml:7: [jq-syntax] push.dossier.record: found \"x\"; expected nothing; next correct the jq at this place".to_owned()],
         ),
         (
             "\n\n{a: [1}",
-            vec!["adapter.toml:9: [jq-syntax] push.dossier.record: found }; expected closing bracket".to_owned()],
+            vec!["adapter.toml:9: [jq-syntax] push.dossier.record: found }; expected closing bracket; next correct the jq at this place".to_owned()],
         ),
         (
             "to_native(\"status\")",
@@ -217,9 +219,9 @@ fn text_takes_values_in_and_escapes_them() {
             "/\n/\\(.a)\n\\(.b | nowhere)",
             Escape::None,
             Err("adapter.toml:9: [unknown-function] push.dossier.record: found nowhere/0; expected a function of jq or the \
-                 bus, a NAME.jq (in a NAME.jq: not another), a def".to_owned()),
+                 bus, a NAME.jq (in a NAME.jq: not another), a def; next correct the name, or define it in lib.jq".to_owned()),
         ),
-        (r"/\(.a", Escape::None, Err(r"adapter.toml:7: [jq-syntax] push.dossier.record: found \( without its )".to_owned())),
+        (r"/\(.a", Escape::None, Err(r"adapter.toml:7: [jq-syntax] push.dossier.record: found \( without its ); next close the bracket".to_owned())),
     ];
     for (template, escape, expected) in table {
         assert_eq!(render(template, escape), expected, "{template}");
