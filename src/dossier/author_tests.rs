@@ -3,7 +3,7 @@ use std::collections::BTreeMap;
 use serde_json::{Value, json};
 
 use super::*;
-use crate::dossier::testing::{Desk, at, origin, patch};
+use crate::dossier::testing::{Desk, at, origin, patch, states};
 
 fn effective(delta: &Dossier, register: &str) -> String {
     delta.registers[register].stamp.effective.to_string()
@@ -21,15 +21,6 @@ fn foreign(time: &str) -> Stamp {
 
 fn given(register: &str, time: &str) -> BTreeMap<String, Stamp> {
     BTreeMap::from([(register.to_owned(), foreign(time))])
-}
-
-fn states(dossier: &Dossier) -> Vec<&str> {
-    let log = dossier.logs.get("status");
-    let entries = log.map(crate::dossier::status::in_order).unwrap_or_default();
-    entries
-        .into_iter()
-        .map(|(_, entry)| entry.value.as_str())
-        .collect()
 }
 
 #[test]
@@ -122,22 +113,6 @@ fn who_writes_after_having_been_given_a_value_beats_it() {
             Some(foreign("02:00:00").digest())
         );
     }
-}
-
-#[test]
-fn a_state_reported_after_having_been_given_one_beats_it() {
-    let mut desk = Desk::new("one-stop");
-    desk.reports(
-        "01:00:00",
-        json!({ "status": { "value": "accepted", "at": "2026-03-05T00:00:00Z" } }),
-    );
-    let mut portal = Desk::new("portal");
-    let in_progress = json!({ "status": [{ "value": "in_progress", "at": "2026-03-05T02:00:00Z" }] });
-    desk.known.merge(&portal.reports("02:00:00", in_progress));
-    desk.shadow.give(&desk.known.stamps());
-    let slow = json!({ "status": { "value": "supplement_requested", "at": "2026-03-05T01:30:00Z" } });
-    desk.reports("03:00:00", slow);
-    assert_eq!(desk.known.status().unwrap().value, "supplement_requested");
 }
 
 #[test]
@@ -234,49 +209,6 @@ fn without_a_native_time_a_first_statement_counts_from_the_receipt() {
     assert_eq!(effective(&known, "channel"), "2026-03-04T16:59:59.999Z");
     let next = desk.reports("04:00:00", json!({ "channel": "online" }));
     assert_eq!(effective(&next, "channel"), "2026-03-04T17:00:00Z");
-}
-
-#[test]
-fn a_state_said_again_is_no_entry_until_a_late_change_lies_between() {
-    let mut desk = Desk::new("one-stop");
-    let state = |value: &str, time: &str| json!({ "status": { "value": value, "at": format!("2026-03-05T{time}Z") } });
-    desk.reports("03:00:00", state("in_progress", "01:00:00"));
-    assert!(
-        desk.reports("03:01:00", state("in_progress", "02:00:00"))
-            .is_empty()
-    );
-    let late = desk.reports("03:02:00", state("supplement_requested", "01:30:00"));
-    assert_eq!(states(&late), ["supplement_requested", "in_progress"]);
-    assert_eq!(desk.known.status().unwrap().value, "in_progress");
-    assert_eq!(
-        desk.known.status().unwrap().at.unwrap().to_string(),
-        "2026-03-05T02:00:00Z"
-    );
-    assert!(
-        desk.reports("03:03:00", state("supplement_requested", "01:30:00"))
-            .is_empty()
-    );
-}
-
-#[test]
-fn a_state_without_a_time_that_comes_back_is_an_entry_of_its_own() {
-    let mut desk = Desk::new("one-stop");
-    for value in [
-        "in_progress",
-        "in_progress",
-        "supplement_requested",
-        "in_progress",
-        "supplement_requested",
-    ] {
-        desk.reports("03:00:00", json!({ "status": { "value": value } }));
-    }
-    let expected = [
-        "in_progress",
-        "supplement_requested",
-        "in_progress",
-        "supplement_requested",
-    ];
-    assert_eq!(states(&desk.known), expected);
 }
 
 #[test]

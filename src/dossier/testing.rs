@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use super::{Author, Dossier, Hlc, Origin, Ownership, Patch, Shadow};
+use super::{Author, Dossier, Hlc, Origin, Ownership, Patch, Shadow, status};
 use crate::fault::Fault;
 
 /// A time of day on 5 March 2026 in universal time, or a whole time.
@@ -106,4 +106,14 @@ impl Desk {
 pub(super) fn patch(mut record: Value) -> Patch {
     record["dossier"] = json!({ "native": "HS-1" });
     Patch::parse(&record).unwrap()
+}
+
+/// The entries of the status log, in order.
+pub(super) fn states(dossier: &Dossier) -> Vec<&str> {
+    let log = dossier.logs.get("status");
+    let entries = log.map(status::in_order).unwrap_or_default();
+    entries
+        .into_iter()
+        .map(|(_, entry)| entry.value.as_str())
+        .collect()
 }
