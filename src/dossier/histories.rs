@@ -148,11 +148,15 @@ pub(super) fn shuffled<T: Clone>(list: &[T], order: &[Index]) -> Vec<T> {
     list
 }
 
-/// A walk along legal transitions, with the kind that a step needs; a status may be said several times.
-pub(super) fn walks() -> impl Strategy<Value = Vec<(Status, Option<&'static str>)>> {
-    proptest::collection::vec((any::<Index>(), any::<Index>()), 1..9).prop_map(|steps| {
-        let mut walk: Vec<(Status, Option<&str>)> = Vec::new();
-        for (step, again) in steps {
+/// A change as its system says it: the status, and `sent_back` or `revoked`.
+pub(super) type Step = (Status, Option<&'static str>);
+
+/// A walk along legal transitions, with the kind that a step needs. A status may be said several times, with its kind
+/// each time or only the first.
+pub(super) fn walks() -> impl Strategy<Value = Vec<Step>> {
+    proptest::collection::vec((any::<Index>(), any::<Index>(), any::<bool>()), 1..9).prop_map(|steps| {
+        let mut walk: Vec<Step> = Vec::new();
+        for (step, again, keeps_kind) in steps {
             let ways: Vec<_> = match walk.last() {
                 None => Status::ALL.map(|status| (status, None)).to_vec(),
                 Some(&(last, _)) => Status::ALL
@@ -164,10 +168,26 @@ pub(super) fn walks() -> impl Strategy<Value = Vec<(Status, Option<&'static str>
             let Some(&way) = ways.get(step.index(ways.len().max(1))) else {
                 break;
             };
-            walk.extend(std::iter::repeat_n(way, 1 + again.index(3)));
+            let repeated = (way.0, way.1.filter(|_| keeps_kind));
+            walk.push(way);
+            walk.extend(std::iter::repeat_n(repeated, again.index(3)));
         }
         walk
     })
+}
+
+/// A walk of which some changes were never seen.
+pub(super) fn gappy_walks() -> impl Strategy<Value = Vec<Step>> {
+    walks().prop_flat_map(|walk| {
+        let length = walk.len();
+        proptest::sample::subsequence(walk, 1..=length)
+    })
+}
+
+/// How the system states a change of the walk.
+pub(super) fn said(habit: Habit, walk: &[Step], change: usize) -> Value {
+    let (status, kind) = walk[change];
+    json!({ "value": status.code(), "kind": kind, "at": habit.stated(change) })
 }
 
 /// How a system's clock runs and how precise its times are.

@@ -7,7 +7,9 @@ use proptest::prelude::*;
 use proptest::sample::select;
 use serde_json::json;
 
-use super::histories::{Habit, arrivals, deltas, entries, habits, merged, orders, shuffled, split, walks};
+use super::histories::{
+    Habit, arrivals, deltas, entries, gappy_walks, habits, merged, orders, said, shuffled, split, walks,
+};
 use super::status::fold;
 use super::testing::{Desk, patch};
 use super::{Dossier, Entry, Hlc, Origin, Stamp, Status};
@@ -80,19 +82,56 @@ proptest! {
         prop_assert_eq!(&desk.known.items["fees"]["LP#1"].value["name"], &newest);
     }
 
+    /// The walk is legal and told whole: see the next law for walks that are not.
     #[test]
     fn one_systems_states_in_any_order_end_at_the_natively_newest(
-        habit in habits(), walk in walks(), order in orders(24), as_history in any::<bool>(),
+        habit in habits(),
+        walk in walks(),
+        order in orders(24),
+        as_history in any::<bool>(),
+        pushes in proptest::collection::vec(any::<bool>(), 24),
     ) {
         let mut desk = Desk::new("one-stop");
-        for (change, now) in arrivals(habit, walk.len(), &order) {
-            let (status, kind) = walk[change];
-            let entry = json!({ "value": status.code(), "kind": kind, "at": habit.stated(change) });
+        for ((change, now), pushed) in arrivals(habit, walk.len(), &order).into_iter().zip(pushes) {
+            let entry = said(habit, &walk, change);
             let status = if as_history { json!([entry]) } else { entry };
             desk.tries(now, &patch(json!({ "status": status }))).unwrap();
+            if pushed {
+                desk.shadow.give(&desk.known.stamps());
+            }
         }
         let newest = walk.last().unwrap().0;
         prop_assert_eq!(desk.known.status().unwrap().value.as_str(), newest.code());
+    }
+
+    /// Steps may be missing, so that others are not legal, and records may be read twice.
+    #[test]
+    fn one_systems_states_come_to_the_same_in_any_order(
+        habit in habits(),
+        walk in gappy_walks(),
+        order in orders(24),
+        doubles in orders(4),
+    ) {
+        let mut sorted = Desk::new("one-stop");
+        for change in 0..walk.len() {
+            let record = json!({ "status": said(habit, &walk, change) });
+            sorted.tries(habit.real(change), &patch(record)).unwrap();
+        }
+        let mut desk = Desk::new("one-stop");
+        let mut arrivals = arrivals(habit, walk.len(), &order);
+        for (place, double) in doubles.into_iter().enumerate() {
+            let (change, _) = arrivals[double.index(arrivals.len())];
+            let now = habit.real(walk.len() + place) + SignedDuration::from_hours(24);
+            arrivals.push((change, now));
+        }
+        for (change, now) in arrivals {
+            desk.tries(now, &patch(json!({ "status": said(habit, &walk, change) }))).unwrap();
+        }
+        let moves = |desk: &Desk| {
+            let log = &desk.known.logs["status"];
+            fold(log).moved.into_iter().map(|id| log[id].value.clone()).collect::<Vec<_>>()
+        };
+        prop_assert_eq!(moves(&desk), moves(&sorted));
     }
 
     #[test]
@@ -131,9 +170,9 @@ proptest! {
             _ => {}
         }
         let mut desk = Desk::new("one-stop");
-        for (change, (status, kind)) in walk.iter().enumerate() {
-            let entry = json!({ "value": status.code(), "kind": kind, "at": habit.stated(change) });
-            desk.tries(habit.real(change), &patch(json!({ "status": [entry] }))).unwrap();
+        for change in 0..walk.len() {
+            let record = json!({ "status": [said(habit, &walk, change)] });
+            desk.tries(habit.real(change), &patch(record)).unwrap();
         }
         let last = walk.last().unwrap().0;
         let late = habit.real(walk.len());
@@ -175,10 +214,7 @@ proptest! {
         let now = habit.real(walk.len() + 1) + SignedDuration::from_hours(48);
         let order = shuffled(&(0..walk.len()).collect::<Vec<_>>(), &order);
         for changes in order.chunks(chunk) {
-            let entries: Vec<_> = changes.iter().map(|&change| {
-                let (status, kind) = walk[change];
-                json!({ "value": status.code(), "kind": kind, "at": habit.stated(change) })
-            }).collect();
+            let entries: Vec<_> = changes.iter().map(|&change| said(habit, &walk, change)).collect();
             desk.tries(now, &patch(json!({ "status": entries }))).unwrap();
         }
         let fold = fold(&desk.known.logs["status"]);

@@ -11,6 +11,12 @@
 //!   same dossier, links included. Names that this version does not know are kept and merged like others.
 //! - Two systems that write different registers lose nothing.
 //! - One system's records, in any order of arrival, end at its natively newest one, however its clock runs.
+//! - What one system's states come to depends on their native times and not on the order of arrival: it is the natively
+//!   newest one if each step to it was reported. If a step was not, a later one may not be legal without it; then it
+//!   waits for the missing one. The law speaks of reports with different native times: of several of the same time (of
+//!   one day, where only the day is stated) the later arrival counts as the newer one, and the same report again is
+//!   none. And it speaks of runs, of the same state again and again, that have at most `state::KEPT` reports between
+//!   their ends: of the rest no memory is kept.
 //! - Who writes after having been given a value beats that value, however slow the clock or coarse the dates.
 //! - The current status is a function of the set of entries. An entry that is not legal where it stands stays and moves
 //!   nothing; a late earlier entry can make it legal. A final status is not reopened by a stray entry.
