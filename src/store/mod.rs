@@ -34,6 +34,12 @@ pub enum StoreError {
     /// The tables could not be brought up to date.
     #[error("migrate the store: {0}")]
     Migration(#[from] sqlx::migrate::MigrateError),
+    /// A newer version of the program has changed the tables; this one does not know what they mean.
+    #[error(
+        "open the store: its tables are of version {0}, made by a newer version of lienthong; start that one, or restore \
+         a backup from before it"
+    )]
+    Newer(i64),
     /// A stored document is not what this version writes.
     #[error("read a stored {what}: {source}")]
     Document {

@@ -10,7 +10,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use jiff::Timestamp;
 use serde::de::DeserializeOwned;
-use sqlx::migrate::{Migration, MigrationType, Migrator};
+use sqlx::migrate::{MigrateError, Migration, MigrationType, Migrator};
 use sqlx::sqlite::{
     SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteRow, SqliteSynchronous,
 };
@@ -55,7 +55,10 @@ impl Sqlite {
             .acquire_timeout(WRITER_TIMEOUT)
             .connect_with(options.clone())
             .await?;
-        migrator().run(&writer).await?;
+        migrator().run(&writer).await.map_err(|error| match error {
+            MigrateError::VersionMissing(version) => StoreError::Newer(version),
+            other => StoreError::Migration(other),
+        })?;
         let readers = SqlitePoolOptions::new()
             .max_connections(4)
             .acquire_timeout(WRITER_TIMEOUT)
