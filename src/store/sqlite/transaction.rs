@@ -238,7 +238,7 @@ impl Transaction for SqliteTransaction {
                     0, 'unknown', ?2
              from json_each(?1) where true
              on conflict (adapter, push, dossier_id, item) do update set
-                 desired = excluded.desired,
+                 desired = max(desired, excluded.desired),
                  -- doubt is settled first, a sick target keeps its schedule, what a person holds stays held
                  state = case when state in ('in_doubt', 'backing_off', 'discarded') or held then state else 'due' end,
                  until_ms = case when state in ('in_doubt', 'backing_off') or held then until_ms end,
@@ -265,7 +265,7 @@ impl Transaction for SqliteTransaction {
                    and (held or state not in ('parked', 'skipped')))
              on conflict (adapter, push, dossier_id, item) do update set
                  ordinal = excluded.ordinal,
-                 desired = excluded.desired,
+                 desired = max(desired, excluded.desired),
                  state = case when state in ('applied', 'parked', 'skipped') and not held then 'due' else state end,
                  cause = case when state in ('applied', 'parked', 'skipped') and not held then null else cause end",
             items.iter().map(|row| json!(row)).collect(),
