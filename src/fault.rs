@@ -77,6 +77,16 @@ impl Fault {
         self
     }
 
+    /// The fault as a log may tell it: without what was found. That may be a value which strayed into a column of codes,
+    /// or a system's own words, and nobody knows whom these name. Whoever opens the dead letter sees it.
+    #[must_use]
+    pub fn for_log(&self) -> Self {
+        Self {
+            found: None,
+            ..self.clone()
+        }
+    }
+
     /// Says what was expected.
     #[must_use]
     pub fn expected(mut self, expected: impl Into<String>) -> Self {

@@ -270,7 +270,7 @@ impl Room {
     }
 
     fn report(&self, fault: Fault) {
-        tracing::warn!(code = %fault.code, "sandbox: {fault}");
+        tracing::warn!(code = %fault.code, "sandbox: {}", fault.for_log());
         let mut faults = lock(&self.faults);
         if faults.len() == FAULTS_KEPT {
             faults.pop_front();

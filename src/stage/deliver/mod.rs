@@ -193,7 +193,13 @@ impl Deliver {
         let id = row.dossier;
         match &row.state {
             State::Parked { cause, .. } => {
-                tracing::warn!(adapter = row.adapter, push = row.push, dossier.id = %id, %cause, "delivery parked");
+                tracing::warn!(
+                    adapter = row.adapter,
+                    push = row.push,
+                    dossier.id = %id,
+                    cause = %cause.for_log(),
+                    "delivery parked"
+                );
             }
             State::InDoubt { until } => {
                 tracing::warn!(adapter = row.adapter, push = row.push, dossier.id = %id, %until, "delivery in doubt");

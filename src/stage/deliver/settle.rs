@@ -43,12 +43,14 @@ pub(super) async fn settle(
     let fence = work.row.attempt;
     let (version, origin, way) = (work.version, work.origin.clone(), work.way);
     let known = work.row.remote.clone();
+    // This is logged. What a system says to a call about a dossier may name the applicant; its status does not. Without
+    // an answer it is the log-in that failed, where nobody is spoken of.
     let pause = (exchange.verdict.word == Word::Pause).then(|| {
-        exchange
-            .verdict
-            .reason
-            .clone()
-            .unwrap_or_else(|| "no reason given".to_owned())
+        let reason = match &exchange.answer {
+            Some(answer) => Some(format!("HTTP {}", answer.status)),
+            None => exchange.verdict.reason.clone(),
+        };
+        reason.unwrap_or_else(|| "no reason given".to_owned())
     });
     let row = if way == Ways::Find {
         found(shared, adapter, work, exchange, now).await

@@ -88,7 +88,12 @@ pub async fn admit(
         }
         let operation = record.door.name(&record.adapter);
         if let InboxState::Refused(fault) = &placed.state {
-            tracing::warn!(adapter = record.adapter.name, operation, %fault, "record refused");
+            tracing::warn!(
+                adapter = record.adapter.name,
+                operation,
+                fault = %fault.for_log(),
+                "record refused"
+            );
         }
         rows.push(InboxRow {
             adapter: record.adapter.name.clone(),

@@ -179,7 +179,7 @@ impl Puller {
             .await;
         match read {
             Ok(Ok(page)) => Ok(page),
-            Ok(Err(fault)) => Err(Fault::to_string(&fault)),
+            Ok(Err(fault)) => Err(Fault::for_log(&fault).to_string()),
             Err(stuck) => Err(stuck.to_string()),
         }
     }
