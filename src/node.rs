@@ -6,6 +6,7 @@
 
 use std::future::Future;
 use std::net::SocketAddr;
+use std::os::unix::fs::FileTypeExt;
 use std::panic::AssertUnwindSafe;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -316,8 +317,14 @@ fn listen_admin(path: &PathBuf) -> Result<UnixListener, NodeError> {
             "another node answers there; stop it, or give this one a socket of its own",
         )));
     }
-    match std::fs::remove_file(path) {
-        Ok(()) => {}
+    match std::fs::symlink_metadata(path) {
+        Ok(found) if found.file_type().is_socket() => std::fs::remove_file(path).map_err(error)?,
+        Ok(_) => {
+            return Err(error(std::io::Error::new(
+                std::io::ErrorKind::AlreadyExists,
+                "there is a file which is no socket; name another place, or remove it",
+            )));
+        }
         Err(missing) if missing.kind() == std::io::ErrorKind::NotFound => {}
         Err(other) => return Err(error(other)),
     }
