@@ -146,12 +146,16 @@ impl Node {
             async move { stage.step().await }
         });
         let publish = Arc::new(Publish::new(Arc::clone(shared)));
+        let published = CancellationToken::new();
+        let end = published.clone().drop_guard();
         self.drive("publish", Some(shared.outbox.ear()), move || {
+            let _until_the_loop_ends = &end;
             let stage = Arc::clone(&publish);
             async move { stage.step().await }
         });
         let subscribe = Arc::new(Subscribe::new(Arc::clone(shared)));
-        self.drive("subscribe", None, move || {
+        // Who publishes waits for the subscriber's word: the subscriber is the last to go.
+        self.drive_until(published, "subscribe", None, move || {
             let stage = Arc::clone(&subscribe);
             async move { stage.step().await }
         });
@@ -187,7 +191,21 @@ impl Node {
         F: Fn() -> S + Send + 'static,
         S: Future<Output = Result<Progress, StageError>> + Send + 'static,
     {
-        let (soft, hard, shared) = (self.soft.clone(), self.hard.clone(), Arc::clone(&self.shared));
+        self.drive_until(self.soft.clone(), name, ear, step);
+    }
+
+    /// The same, until `soft` says so.
+    fn drive_until<F, S>(
+        &self,
+        soft: CancellationToken,
+        name: &'static str,
+        ear: Option<watch::Receiver<()>>,
+        step: F,
+    ) where
+        F: Fn() -> S + Send + 'static,
+        S: Future<Output = Result<Progress, StageError>> + Send + 'static,
+    {
+        let (hard, shared) = (self.hard.clone(), Arc::clone(&self.shared));
         let driven = async move {
             let mut ear = ear;
             let mut failures = 0;
