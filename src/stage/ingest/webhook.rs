@@ -158,7 +158,13 @@ async fn receive(
         }
         None => return hook.come_again(),
     }
-    let value = match webhook.receive.decode(&raw) {
+    let decoded = if raw.is_empty() {
+        // An answer may be empty, a record may not.
+        Err("there is no body".to_owned())
+    } else {
+        webhook.receive.decode(&raw)
+    };
+    let value = match decoded {
         Ok(value) => value,
         Err(problem) => return hook.answer(StatusCode::BAD_REQUEST, "malformed", &problem),
     };
