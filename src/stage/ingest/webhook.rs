@@ -9,11 +9,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use axum::body::{Body, to_bytes};
+use axum::body::Body;
 use axum::extract::{Path, Request, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::post;
+use futures_util::StreamExt;
 use serde_json::{Map, Value, json};
 use tokio::sync::{Mutex, Semaphore, mpsc, oneshot};
 use tokio::time::timeout;
@@ -37,6 +38,9 @@ const BODY_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Longest wait for the commit before the sender is told to come again.
 const COMMIT_TIMEOUT: Duration = Duration::from_secs(20);
+
+/// How much of a body that is too big is read beyond its limit, in bytes.
+const DISCARDED: usize = 64 << 20;
 
 /// How long a step waits for the first record; a node that stops waits as long for this stage.
 const QUIET: Duration = Duration::from_millis(500);
@@ -127,9 +131,9 @@ async fn receive(
     let Ok(reading) = hook.readers.try_acquire() else {
         return hook.come_again();
     };
-    let raw = match timeout(BODY_TIMEOUT, to_bytes(body, webhook.limit)).await {
-        Ok(Ok(raw)) => raw,
-        Ok(Err(_)) => {
+    let raw = match timeout(BODY_TIMEOUT, read(body, webhook.limit)).await {
+        Ok(Some(raw)) => raw,
+        Ok(None) => {
             let reason = format!("a body of at most {} bytes is taken", webhook.limit);
             return hook.answer(StatusCode::PAYLOAD_TOO_LARGE, "too-big", &reason);
         }
@@ -193,6 +197,27 @@ async fn receive(
         }
         _ => hook.come_again(),
     }
+}
+
+/// The body, unless it has more than `limit` bytes or breaks off. Of a body that is too big some more is read and thrown
+/// away: a sender that is cut off in the middle sees a broken connection and sends the same again, one that is heard to
+/// the end sees the refusal.
+async fn read(body: Body, limit: usize) -> Option<Vec<u8>> {
+    let mut pieces = body.into_data_stream();
+    let mut raw = Vec::new();
+    let mut length = 0;
+    while let Some(piece) = pieces.next().await {
+        let piece = piece.ok()?;
+        length += piece.len();
+        if length <= limit {
+            raw.extend_from_slice(&piece);
+        } else if length > limit.saturating_add(DISCARDED) {
+            return None;
+        } else {
+            raw = Vec::new();
+        }
+    }
+    (length <= limit).then_some(raw)
 }
 
 impl Hook {
