@@ -1,0 +1,14 @@
+//! The edges of the house: what comes in broken, what goes out and comes back unclear, and what dies in between.
+//!
+//! Everything is real: HTTP, SQLite, the stand-ins, the built program. Time is a clock that the test moves wherever the
+//! node runs inside the test; a program of its own has the machine's clock and short spans in its manifest.
+
+#![expect(
+    clippy::unwrap_used,
+    reason = "a test that cannot go on fails where it stands"
+)]
+
+mod odd;
+mod support;
+mod unmapped;
+mod webhook;

@@ -1,0 +1,205 @@
+//! The built program as a process of its own.
+
+use std::fmt::Write;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Output, Stdio};
+use std::sync::{Arc, Mutex};
+
+use lienthong::admin::client::Client;
+use lienthong::admin::status::Status;
+use lienthong::demo::SECRETS;
+use serde_json::Value;
+use tempfile::TempDir;
+
+use super::{install_tls, until};
+
+const PROGRAM: &str = env!("CARGO_BIN_EXE_lienthong");
+
+/// A configuration on disk and everything it names.
+pub(crate) struct Province {
+    folder: TempDir,
+    log: &'static str,
+}
+
+impl Province {
+    /// A province whose one-stop answers nowhere and tells of its dossiers, with these targets: name, manifest, address.
+    /// Without a manifest it is the shipped adapter of that name, with short spans.
+    pub(crate) fn new(targets: &[(&str, Option<&str>, &str)]) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let adapters = folder.path().join("adapters");
+        std::fs::create_dir(&adapters).unwrap();
+        lienthong::adapter::shipped::write(&adapters).unwrap();
+        let place = folder.path().display();
+        let mut config = format!(
+            "[store]\nurl = \"sqlite://{place}/lienthong.db\"\n[http]\nlisten = \"127.0.0.1:0\"\n\
+             [admin]\nsocket = \"{place}/admin.sock\"\n[adapters]\nfolder = \"adapters\"\n\
+             [adapter.one-stop]\nurl = \"http://127.0.0.1:9\"\n"
+        );
+        for (name, manifest, url) in targets {
+            let file = adapters.join(name).join("adapter.toml");
+            let manifest = match manifest {
+                Some(manifest) => (*manifest).to_owned(),
+                None => std::fs::read_to_string(&file).unwrap(),
+            };
+            std::fs::create_dir_all(file.parent().unwrap()).unwrap();
+            std::fs::write(&file, short(&manifest)).unwrap();
+            write!(config, "[adapter.{name}]\nurl = \"{url}\"\n").unwrap();
+        }
+        std::fs::write(folder.path().join("lienthong.toml"), config).unwrap();
+        Self { folder, log: "info" }
+    }
+
+    /// The same with another filter of the log.
+    pub(crate) fn logging(self, log: &'static str) -> Self {
+        Self { log, ..self }
+    }
+
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    pub(crate) fn socket(&self) -> PathBuf {
+        self.path("admin.sock")
+    }
+
+    /// Starts the daemon and waits until it takes webhooks.
+    pub(crate) async fn start(&self) -> Daemon {
+        let mut daemon = self.spawn();
+        let url = until("the daemon listens", async || {
+            if let Some(end) = daemon.child.try_wait().unwrap() {
+                panic!("the daemon ended at once, {end}: {}", daemon.log());
+            }
+            let log = daemon.log();
+            let (_, rest) = log.split_once("webhooks on ")?;
+            Some(rest.split_once(',')?.0.to_owned())
+        });
+        let url = url.await;
+        daemon.hook = format!("{url}/hooks/one-stop");
+        daemon
+    }
+
+    /// Starts the daemon.
+    pub(crate) fn spawn(&self) -> Daemon {
+        let mut child = Command::new(PROGRAM)
+            .arg("run")
+            .arg("--config")
+            .arg(self.path("lienthong.toml"))
+            .env("LIENTHONG_LOG", self.log)
+            .envs(SECRETS)
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let said = Arc::default();
+        listen(child.stdout.take().unwrap(), &said);
+        listen(child.stderr.take().unwrap(), &said);
+        Daemon {
+            child,
+            said,
+            hook: String::new(),
+            socket: self.socket(),
+        }
+    }
+}
+
+/// Spans that a test can wait for, in place of those of a real system.
+fn short(manifest: &str) -> String {
+    let manifest = manifest
+        .replace("timeout  = \"60s\"", "timeout  = \"2s\"")
+        .replace("settle   = \"90s\"", "settle   = \"1s\"")
+        .replace("timeout = \"20s\"", "timeout = \"2s\"")
+        .replace("settle = \"90s\"", "settle = \"1s\"");
+    assert!(
+        manifest.contains("\"1s\""),
+        "a manifest has other spans than it had"
+    );
+    manifest
+}
+
+/// Collects what a process says.
+fn listen(mut pipe: impl Read + Send + 'static, said: &Arc<Mutex<Vec<u8>>>) {
+    let said = Arc::clone(said);
+    std::thread::spawn(move || {
+        let mut piece = [0; 4096];
+        while let Ok(length) = pipe.read(&mut piece)
+            && length > 0
+        {
+            said.lock().unwrap().extend_from_slice(&piece[..length]);
+        }
+    });
+}
+
+/// The daemon; killed when the test ends before it.
+pub(crate) struct Daemon {
+    child: Child,
+    said: Arc<Mutex<Vec<u8>>>,
+    pub(crate) hook: String,
+    socket: PathBuf,
+}
+
+impl Daemon {
+    /// What it has said so far, on both pipes.
+    pub(crate) fn log(&self) -> String {
+        String::from_utf8_lossy(&self.said.lock().unwrap()).into_owned()
+    }
+
+    /// SIGKILL, now.
+    pub(crate) fn kill(&mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+
+    /// SIGTERM.
+    pub(crate) fn terminate(&self) {
+        let id = self.child.id().to_string();
+        let told = Command::new("sh")
+            .args(["-c", &format!("kill -TERM {id}")])
+            .status();
+        assert!(told.unwrap().success());
+    }
+
+    /// Waits for its end.
+    pub(crate) async fn end(&mut self) -> ExitStatus {
+        until("the daemon ends", async || self.child.try_wait().unwrap()).await
+    }
+
+    /// Waits until nothing is left that it could do.
+    pub(crate) async fn rest(&self) -> Status {
+        install_tls();
+        let client = Client::new(&self.socket).unwrap();
+        until("the daemon comes to rest", async || {
+            let status: Status = client.get(&["status"], &[]).await.unwrap();
+            let open = ["due", "in_doubt", "backing_off", "waiting"];
+            let busy = status.counts.outbox > 0
+                || status
+                    .counts
+                    .deliveries
+                    .iter()
+                    .any(|(_, _, state, count)| *count > 0 && open.contains(&state.as_str()));
+            (!busy).then_some(status)
+        })
+        .await
+    }
+}
+
+impl Drop for Daemon {
+    fn drop(&mut self) {
+        drop(self.child.kill());
+        drop(self.child.wait());
+    }
+}
+
+/// Asks the node behind a socket, as an operator does with `--json`.
+pub(crate) async fn cli(socket: &Path, arguments: &[&str]) -> Value {
+    let mut command = Command::new(PROGRAM);
+    command.arg("--json").args(arguments).arg("--socket").arg(socket);
+    // The node may run on this test's own threads.
+    let output: Output = tokio::task::spawn_blocking(move || command.output())
+        .await
+        .unwrap()
+        .unwrap();
+    assert!(output.status.success(), "{output:?}");
+    serde_json::from_slice(&output.stdout).unwrap()
+}
