@@ -8,7 +8,10 @@
     reason = "a test that cannot go on fails where it stands"
 )]
 
+mod doubt;
+mod items;
 mod odd;
 mod support;
 mod unmapped;
+mod verdicts;
 mod webhook;
