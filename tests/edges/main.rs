@@ -8,7 +8,9 @@
     reason = "a test that cannot go on fails where it stands"
 )]
 
+mod daemon;
 mod doubt;
+mod durability;
 mod items;
 mod odd;
 mod support;
