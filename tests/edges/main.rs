@@ -13,6 +13,7 @@ mod doubt;
 mod durability;
 mod items;
 mod odd;
+mod store;
 mod support;
 mod unmapped;
 mod verdicts;

@@ -1,0 +1,234 @@
+//! What a store promises, for every back end: each sentence of `src/store/mod.rs` that could be broken.
+
+mod dossiers;
+mod due;
+mod items;
+mod ledger;
+mod records;
+mod reopen;
+
+use std::path::PathBuf;
+
+use jiff::{SignedDuration, Timestamp};
+use lienthong::dossier::{Dossier, DossierId, Hlc, Origin, Stamp};
+use lienthong::event::{Event, EventType};
+use lienthong::fault::Fault;
+use lienthong::store::{self, Delivery, Outcome, Replica, State, Store, StoreError, Transaction, Wanted};
+use sqlx::sqlite::{SqliteConnectOptions, SqlitePool};
+use tempfile::TempDir;
+
+use crate::support::code;
+
+/// Where a store lies; it can be opened again and again.
+struct Place {
+    url: String,
+    file: PathBuf,
+    _folder: TempDir,
+}
+
+impl Place {
+    fn sqlite() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("lienthong.db");
+        Self {
+            url: format!("sqlite://{}", file.display()),
+            file,
+            _folder: folder,
+        }
+    }
+
+    async fn open(&self) -> Box<dyn Store> {
+        self.try_open().await.unwrap()
+    }
+
+    async fn try_open(&self) -> Result<Box<dyn Store>, StoreError> {
+        store::open(&self.url).await
+    }
+
+    /// A newer version of the program has been here.
+    async fn migrate_beyond(&self) {
+        let pool = SqlitePool::connect_with(SqliteConnectOptions::new().filename(&self.file))
+            .await
+            .unwrap();
+        sqlx::query(
+            "insert into _sqlx_migrations (version, description, success, checksum, execution_time)
+             values (9999, 'from the future', 1, x'00', 0)",
+        )
+        .execute(&pool)
+        .await
+        .unwrap();
+        pool.close().await;
+    }
+}
+
+/// Every fact on every back end, each a test with its name.
+macro_rules! conformance {
+    ($($backend:ident: $place:ident;)*) => { $(conformance!(@facts $backend $place;
+        records::dropped_transaction_leaves_no_trace
+        records::transactions_take_turns
+        records::refused_and_waiting_records_are_listed_once
+        records::records_that_were_taken_are_all_kept
+        records::dead_letter_tells_cause_and_keeps_the_raw_record
+        records::outbox_keeps_its_order_and_forgets_what_is_said
+        records::journal_knows_what_was_merged
+        records::shadows_cursors_and_replicas_are_replaced
+        dossiers::link_keeps_leading_where_it_led
+        dossiers::dossier_is_found_by_any_of_its_codes
+        dossiers::dossiers_are_listed_last_changed_first_with_what_is_open
+        records::empty_batches_do_nothing
+        ledger::want_makes_due_what_may_be_worked_on
+        ledger::want_never_takes_a_delivery_back
+        ledger::save_writes_every_state_as_it_was
+        ledger::save_leaves_rows_of_another_attempt_alone
+        ledger::save_makes_due_what_was_wanted_meanwhile
+        ledger::release_frees_only_those_who_wait_for_it
+        ledger::parent_is_done_once_it_was_applied
+        items::items_are_added_once_and_tried_again_where_that_helps
+        due::one_row_of_a_dossier_at_a_time
+        due::items_come_in_their_order
+        due::doubt_about_a_dossier_holds_back_all_of_it
+        due::times_are_kept_and_the_next_one_is_told
+        due::oldest_rows_come_first_and_not_more_than_asked_for;
+        reopen::id_and_rows_outlive_the_process
+        reopen::clock_never_goes_back
+        reopen::store_of_a_newer_version_is_refused
+    );)* };
+    (@facts $backend:ident $place:ident; $($room:ident::$fact:ident)*; $($closed:ident::$after:ident)*) => {
+        mod $backend {
+            $(#[tokio::test]
+            async fn $fact() {
+                let place = super::Place::$place();
+                super::$room::$fact(&*place.open().await).await;
+            })*
+            $(#[tokio::test]
+            async fn $after() {
+                super::$closed::$after(&super::Place::$place()).await;
+            })*
+        }
+    };
+}
+
+conformance! {
+    on_sqlite: sqlite;
+}
+
+/// Second number `n` of the test's time.
+fn at(n: i64) -> Timestamp {
+    Timestamp::from_second(1_772_700_000).unwrap() + SignedDuration::from_secs(n)
+}
+
+fn hlc(n: i64) -> Hlc {
+    Hlc {
+        wall_ms: at(n).as_millisecond().unsigned_abs(),
+        counter: 0,
+    }
+}
+
+fn origin(n: u32) -> Origin {
+    Origin::new("one-stop", &code(n))
+}
+
+fn id(n: u32) -> DossierId {
+    origin(n).id()
+}
+
+/// Dossier `n`, which bears a code in this system.
+fn dossier(n: u32, system: &str, native: &str) -> Dossier {
+    let stamp = Stamp {
+        effective: at(0),
+        hlc: hlc(0),
+        source: "one-stop".to_owned(),
+        hash: "00".to_owned(),
+    };
+    Dossier::linked(origin(n), system, native, stamp)
+}
+
+fn replica(n: u32, version: i64, updated: Timestamp) -> Replica {
+    Replica {
+        dossier: dossier(n, "one-stop", &code(n)),
+        version,
+        updated,
+    }
+}
+
+fn event(store: &dyn Store, n: u32) -> Event {
+    let hlc = hlc(i64::from(n));
+    Event::new(
+        store.id(),
+        "one-stop",
+        None,
+        at(0),
+        hlc,
+        EventType::Received,
+        dossier(n, "one-stop", &code(n)),
+    )
+}
+
+/// That the target should have a version of dossier `n`.
+fn wanted(n: u32, version: i64) -> Wanted {
+    Wanted {
+        adapter: "book".to_owned(),
+        push: "dossier".to_owned(),
+        dossier: id(n),
+        version,
+    }
+}
+
+fn cause(code: &str) -> Fault {
+    Fault::new(code).found("x").remedy("y")
+}
+
+fn parked(held: bool) -> State {
+    State::Parked {
+        cause: cause("refused-by-target"),
+        held,
+    }
+}
+
+async fn commit(store: &dyn Store, write: impl AsyncFnOnce(&mut dyn Transaction)) {
+    let mut transaction = store.begin().await.unwrap();
+    write(transaction.as_mut()).await;
+    transaction.commit().await.unwrap();
+}
+
+async fn want(store: &dyn Store, n: u32, version: i64, now: Timestamp) {
+    commit(store, async |transaction| {
+        transaction.want(&[wanted(n, version)], now).await.unwrap();
+    })
+    .await;
+}
+
+/// The row of dossier `n` itself.
+async fn row(store: &dyn Store, n: u32) -> Delivery {
+    item(store, n, "").await
+}
+
+/// The row of an item of it.
+async fn item(store: &dyn Store, n: u32, item: &str) -> Delivery {
+    let rows = store.deliveries_of(id(n)).await.unwrap();
+    rows.into_iter()
+        .find(|row| row.item == item)
+        .expect("a row of the ledger")
+}
+
+/// What became of a row, in the version that is wanted, by whoever read it last.
+fn outcome(row: Delivery) -> Outcome {
+    Outcome {
+        version: row.desired,
+        fence: row.attempt,
+        row,
+    }
+}
+
+async fn save(store: &dyn Store, outcome: Outcome, now: Timestamp) {
+    commit(store, async |transaction| {
+        transaction.save(&[outcome], now).await.unwrap();
+    })
+    .await;
+}
+
+/// Brings the row of dossier `n` into this state.
+async fn put(store: &dyn Store, n: u32, state: State, now: Timestamp) {
+    let row = row(store, n).await;
+    save(store, outcome(Delivery { state, ..row }), now).await;
+}
