@@ -14,6 +14,7 @@ mod doubt;
 mod durability;
 mod items;
 mod odd;
+mod privacy;
 mod store;
 mod support;
 mod unmapped;
