@@ -9,7 +9,7 @@ use lienthong::adapter::{Adapter, Site};
 use lienthong::broker::{self, Broker, Received};
 use lienthong::clock::{HybridClock, ManualClock};
 use lienthong::dossier::{Dossier, Hlc, Origin, Stamp};
-use lienthong::event::{Event, EventType};
+use lienthong::event::Event;
 use lienthong::jq::Workers;
 use lienthong::stage::publish::Publish;
 use lienthong::stage::subscribe::Subscribe;
@@ -54,7 +54,7 @@ fn event(n: u32) -> Event {
         hash: "00".to_owned(),
     };
     let delta = Dossier::linked(Origin::new("one-stop", &code(n)), "one-stop", &code(n), stamp);
-    Event::new("store", "one-stop", None, time, hlc, EventType::Received, delta)
+    Event::new("store", "one-stop", None, time, hlc, delta, true)
 }
 
 /// Brings so many events, however many come at a time.

@@ -11,7 +11,7 @@ use std::path::PathBuf;
 
 use jiff::{SignedDuration, Timestamp};
 use lienthong::dossier::{Dossier, DossierId, Hlc, Origin, Stamp};
-use lienthong::event::{Event, EventType};
+use lienthong::event::Event;
 use lienthong::fault::Fault;
 use lienthong::store::{self, Delivery, Outcome, Replica, State, Store, StoreError, Transaction, Wanted};
 use sqlx::sqlite::{SqliteConnectOptions, SqlitePool};
@@ -159,8 +159,8 @@ fn event(store: &dyn Store, n: u32) -> Event {
         None,
         at(0),
         hlc,
-        EventType::Received,
         dossier(n, "one-stop", &code(n)),
+        true,
     )
 }
 

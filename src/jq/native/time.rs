@@ -141,15 +141,13 @@ fn formats_of(formats: &Val) -> Result<(Vec<Format>, String), Error<Val>> {
     let texts = texts.filter(|texts| !texts.is_empty());
     let texts = texts.ok_or_else(|| Error::typ(formats.clone(), "format of a time"))?;
     let parsed: Option<Vec<Format>> = texts.iter().map(|text| pieces(text)).collect();
-    match parsed {
-        Some(parsed) => Ok((parsed, texts.join(" or "))),
-        None => {
-            let fault = Fault::new("bad-format").found(texts.join(" or ")).expected(
-                "%Y, and perhaps %m %d %H %M %S, each at most once and none without the greater ones",
-            );
-            refuse(fault.remedy("correct the format in the mapping"))
-        }
+    if let Some(parsed) = parsed {
+        return Ok((parsed, texts.join(" or ")));
     }
+    let fault = Fault::new("bad-format")
+        .found(texts.join(" or "))
+        .expected("%Y, and perhaps %m %d %H %M %S, each at most once and none without the greater ones");
+    refuse(fault.remedy("correct the format in the mapping"))
 }
 
 fn pieces(text: &str) -> Option<Format> {
