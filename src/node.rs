@@ -33,7 +33,7 @@ use crate::stage::ingest::pull::Puller;
 use crate::stage::ingest::webhook::Webhooks;
 use crate::stage::publish::Publish;
 use crate::stage::subscribe::Subscribe;
-use crate::stage::{Bell, Progress, Shared, StageError};
+use crate::stage::{Bell, Pauses, Progress, Shared, StageError};
 use crate::store::{self, StoreError};
 
 /// Threads that run mappings.
@@ -98,6 +98,7 @@ impl Node {
             start: uuid::Uuid::now_v7().simple().to_string(),
             adapters: adapters.into_iter().map(Arc::new).collect(),
             workers: Arc::new(Workers::new(MAPPING_THREADS, MAPPING_LIMIT)),
+            pauses: Pauses::default(),
             outbox: Bell::new(),
             deliveries: Bell::new(),
             store,

@@ -7,7 +7,7 @@ use axum::extract::State;
 use serde::{Deserialize, Serialize};
 
 use super::AdminError;
-use crate::stage::Shared;
+use crate::stage::{Pause, Shared};
 use crate::store::Counts;
 
 /// What `status` tells.
@@ -36,13 +36,17 @@ pub struct HostedAdapter {
     pub title: String,
     /// Version of its manifest, mappings and tables.
     pub version: String,
+    /// Why nothing is sent to it now, if its system refuses us.
+    pub pause: Option<Pause>,
 }
 
 pub(super) async fn show(State(shared): State<Arc<Shared>>) -> Result<Json<Status>, AdminError> {
+    let now = shared.clock.now();
     let adapters = shared.adapters.iter().map(|adapter| HostedAdapter {
         name: adapter.name.clone(),
         title: adapter.title.clone(),
         version: adapter.version.clone(),
+        pause: shared.pauses.of(&adapter.name, now),
     });
     Ok(Json(Status {
         version: env!("CARGO_PKG_VERSION").to_owned(),

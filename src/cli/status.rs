@@ -2,6 +2,7 @@
 
 use clap::Args;
 
+use super::dossier::local;
 use super::output::table;
 use super::{CliError, Exit, NodeOptions, Output};
 use crate::admin::status::Status;
@@ -24,12 +25,16 @@ impl Options {
 fn text(status: &Status) -> String {
     let counts = &status.counts;
     let adapters = table(
-        ["ADAPTER", "VERSION", "SYSTEM"],
+        ["ADAPTER", "VERSION", "SYSTEM", "CALLS"],
         status.adapters.iter().map(|adapter| {
             [
                 adapter.name.clone(),
                 adapter.version.clone(),
                 adapter.title.clone(),
+                adapter.pause.as_ref().map_or_else(
+                    || "go on".to_owned(),
+                    |pause| format!("paused until {}: {}", local(pause.until), pause.reason),
+                ),
             ]
         }),
     );

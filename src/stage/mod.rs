@@ -6,9 +6,11 @@
 //! each other; each reads the table that the one before it wrote, and a bell only saves the wait for the next look.
 //! A step may die at any point: the next one goes on from the tables.
 
-use std::sync::Arc;
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
 
 use crate::adapter::Adapter;
@@ -58,6 +60,8 @@ pub struct Shared {
     pub workers: Arc<Workers>,
     /// This process start: the holder of the intents that it commits.
     pub start: String,
+    /// Adapters whose systems refuse us.
+    pub pauses: Pauses,
     /// Rings when there is something in the outbox.
     pub outbox: Bell,
     /// Rings when deliveries may have come due.
@@ -69,6 +73,41 @@ impl Shared {
     #[must_use]
     pub fn adapter(&self, name: &str) -> Option<&Arc<Adapter>> {
         self.adapters.iter().find(|adapter| adapter.name == name)
+    }
+}
+
+/// Adapters that rest because their systems refuse us, not a record: entitlement, account, quota. Kept in memory: a node
+/// that starts tries again at once.
+#[derive(Debug, Default)]
+pub struct Pauses(Mutex<BTreeMap<String, Pause>>);
+
+/// One adapter's rest.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Pause {
+    /// When the system is tried again.
+    pub until: Timestamp,
+    /// How it refused.
+    pub reason: String,
+}
+
+impl Pauses {
+    /// Lets an adapter rest.
+    pub fn begin(&self, adapter: &str, pause: Pause) {
+        self.held().insert(adapter.to_owned(), pause);
+    }
+
+    /// The rest of an adapter, as long as it lasts.
+    #[must_use]
+    pub fn of(&self, adapter: &str, now: Timestamp) -> Option<Pause> {
+        self.held()
+            .get(adapter)
+            .filter(|pause| now < pause.until)
+            .cloned()
+    }
+
+    fn held(&self) -> MutexGuard<'_, BTreeMap<String, Pause>> {
+        // Nobody panics while holding the lock with the map half changed.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

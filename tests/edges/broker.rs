@@ -13,7 +13,7 @@ use lienthong::event::Event;
 use lienthong::jq::Workers;
 use lienthong::stage::publish::Publish;
 use lienthong::stage::subscribe::Subscribe;
-use lienthong::stage::{Bell, Shared};
+use lienthong::stage::{Bell, Pauses, Shared};
 use lienthong::store::{self, Store};
 use tempfile::TempDir;
 
@@ -137,6 +137,7 @@ async fn shared(folder: &TempDir) -> Arc<Shared> {
         )],
         workers: Arc::new(Workers::new(1, Duration::from_secs(5))),
         start: "this".to_owned(),
+        pauses: Pauses::default(),
         outbox: Bell::new(),
         deliveries: Bell::new(),
     })

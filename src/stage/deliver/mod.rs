@@ -15,9 +15,8 @@ use std::time::Duration;
 
 use futures_util::future::join_all;
 use jiff::Timestamp;
-use tokio::sync::Mutex;
 
-use super::{Progress, Shared, StageError};
+use super::{Pause, Progress, Shared, StageError};
 use crate::adapter::{Adapter, Push};
 use crate::connector::{Connector, Exchange};
 use crate::dossier::{Dossier, DossierId, Stamp, hash};
@@ -39,7 +38,6 @@ pub struct Deliver {
     shared: Arc<Shared>,
     adapter: Arc<Adapter>,
     connector: Arc<Connector>,
-    paused: Mutex<Option<Timestamp>>,
 }
 
 /// What a transaction is to write.
@@ -51,6 +49,16 @@ struct Changes {
     released: Vec<(String, DossierId, String)>,
 }
 
+impl Changes {
+    /// What waits for this row to be done goes on.
+    fn release_children(&mut self, row: &Delivery) {
+        if row.state == State::Applied && row.item.is_empty() {
+            self.released
+                .push((row.adapter.clone(), row.dossier, plan::after(&row.push)));
+        }
+    }
+}
+
 impl Deliver {
     /// The stage for `adapter`.
     #[must_use]
@@ -59,7 +67,6 @@ impl Deliver {
             shared,
             adapter,
             connector,
-            paused: Mutex::new(None),
         }
     }
 
@@ -70,10 +77,8 @@ impl Deliver {
     /// The store is away. What was called meanwhile is in doubt, and settled as such.
     pub async fn step(&self) -> Result<Progress, StageError> {
         let now = self.shared.clock.now();
-        if let Some(until) = *self.paused.lock().await
-            && now < until
-        {
-            return Ok(Progress::Idle(Some(until)));
+        if let Some(pause) = self.shared.pauses.of(&self.adapter.name, now) {
+            return Ok(Progress::Idle(Some(pause.until)));
         }
         let limit = u32::try_from(self.adapter.connection.concurrency).unwrap_or(u32::MAX);
         let (rows, next) = self.shared.store.due(&self.adapter.name, now, limit).await?;
@@ -86,6 +91,7 @@ impl Deliver {
         for (fence, plan) in self.plan(rows, now).await? {
             match plan {
                 Plan::Write { row, version, items } => {
+                    changes.release_children(&row);
                     changes.items.extend(items);
                     changes.outcomes.push(Outcome {
                         row: *row,
@@ -113,7 +119,7 @@ impl Deliver {
         let mut changes = Changes::default();
         for (work, exchange) in works.into_iter().zip(exchanges) {
             let settled = settle::settle(&self.shared, &self.adapter, work, exchange, now).await;
-            self.note(settled, &mut changes, now).await;
+            self.note(settled, &mut changes, now);
         }
         self.commit(changes, now).await?;
         Ok(Progress::Worked)
@@ -181,7 +187,7 @@ impl Deliver {
     }
 
     /// Collects what follows from a settled exchange.
-    async fn note(&self, settled: Settled, changes: &mut Changes, now: Timestamp) {
+    fn note(&self, settled: Settled, changes: &mut Changes, now: Timestamp) {
         let Settled {
             row,
             version,
@@ -204,13 +210,9 @@ impl Deliver {
             State::InDoubt { until } => {
                 tracing::warn!(adapter = row.adapter, push = row.push, dossier.id = %id, %until, "delivery in doubt");
             }
-            State::Applied if row.item.is_empty() => {
-                changes
-                    .released
-                    .push((row.adapter.clone(), id, plan::after(&row.push)));
-            }
             _ => {}
         }
+        changes.release_children(&row);
         if let Some(code) = link {
             let hlc = self.shared.hybrid.tick();
             let stamp = Stamp {
@@ -236,7 +238,10 @@ impl Deliver {
                 reason,
                 "the system refuses us; the adapter is paused"
             );
-            *self.paused.lock().await = Some(now + PAUSE);
+            let until = now + PAUSE;
+            self.shared
+                .pauses
+                .begin(&self.adapter.name, Pause { until, reason });
         }
         changes.outcomes.push(Outcome { row, version, fence });
     }
