@@ -25,7 +25,11 @@ pub(super) async fn list(
     State(shared): State<Arc<Shared>>,
     Query(limit): Query<Limit>,
 ) -> Result<Json<Vec<DeadLetter>>, AdminError> {
-    Ok(Json(shared.store.dead_letters(limit.limit).await?))
+    let mut letters = shared.store.dead_letters(limit.limit).await?;
+    for letter in &mut letters {
+        letter.cause = letter.cause.for_log();
+    }
+    Ok(Json(letters))
 }
 
 pub(super) async fn show(

@@ -111,6 +111,17 @@ pub(super) async fn show(
     }))
 }
 
+/// A state without what was found: a target's own words may name a person. `dead-letter show` has them.
+fn for_list(state: &DeliveryState) -> DeliveryState {
+    match state {
+        DeliveryState::Parked { cause, held } => DeliveryState::Parked {
+            cause: cause.for_log(),
+            held: *held,
+        },
+        other => other.clone(),
+    }
+}
+
 /// One target's rows as one line and what is open.
 fn system(rows: &[Delivery]) -> System {
     let records = || rows.iter().filter(|row| row.item.is_empty());
@@ -128,7 +139,7 @@ fn system(rows: &[Delivery]) -> System {
                 } else {
                     format!("{} no. {}", row.push, row.ordinal)
                 },
-                state: row.state.clone(),
+                state: for_list(&row.state),
             })
             .collect(),
     }

@@ -1,6 +1,6 @@
 //! The admin API: what operators ask a running node, over HTTP on a Unix socket. One file per noun; the CLI prints the
-//! same values that the API sends. Personal data leaves here only as the raw record of a single
-//! dead letter, and where a target's own words about a parked delivery repeat it.
+//! same values that the API sends. Personal data leaves here only with a single dead letter that is shown:
+//! its raw record, and what was found or what a target said.
 
 use std::sync::Arc;
 

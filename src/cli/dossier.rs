@@ -119,7 +119,10 @@ fn state(state: &State) -> String {
         State::Waiting {
             requirement,
             until: None,
-        } => format!("waits for {requirement}"),
+        } => match requirement.strip_prefix("after ") {
+            Some(push) => format!("waits until {push} is there"),
+            None => format!("waits for {requirement}"),
+        },
         State::Waiting {
             requirement,
             until: Some(until),

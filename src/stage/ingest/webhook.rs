@@ -191,7 +191,7 @@ async fn receive(
                 InboxState::Mapped => ("mapped", String::new()),
                 InboxState::Ignored(reason) => ("ignored", reason.clone()),
                 InboxState::Waiting(reason) => ("waiting", reason.clone()),
-                InboxState::Refused(fault) => ("refused", fault.to_string()),
+                InboxState::Refused(fault) => ("refused", fault.for_log().to_string()),
             };
             hook.answer(StatusCode::OK, code, &reason)
         }
