@@ -31,6 +31,17 @@ pub enum StoreError {
     /// The database refused or did not answer.
     #[error("use the store: {0}")]
     Database(#[from] sqlx::Error),
+    /// Another process works on it.
+    #[error("open the store: another process works on {0}; stop it, or give this node a store of its own")]
+    Taken(String),
+    /// The file cannot be created or locked.
+    #[error("open the store {file}: {source}")]
+    File {
+        /// The file.
+        file: String,
+        /// What the system says.
+        source: std::io::Error,
+    },
     /// The tables could not be brought up to date.
     #[error("migrate the store: {0}")]
     Migration(#[from] sqlx::migrate::MigrateError),
@@ -52,6 +63,9 @@ pub enum StoreError {
 
 /// A system's code, normalised for look-ups (see [`crate::dossier::fold_code`]).
 pub type CodeKey = (String, String);
+
+/// A row of the ledger of one adapter: dossier, push, item.
+pub type RowKey = (DossierId, String, String);
 
 /// Reads, and the way into a transaction.
 #[async_trait]
@@ -84,6 +98,8 @@ pub trait Store: Send + Sync + 'static {
         adapter: &str,
         ids: &[DossierId],
     ) -> Result<HashMap<(DossierId, String), Parent>, StoreError>;
+    /// The dossiers behind these codes, as far as they are known.
+    async fn resolve(&self, keys: &[CodeKey]) -> Result<HashMap<CodeKey, DossierId>, StoreError>;
     /// What a pull had stored as its position.
     async fn cursor(&self, adapter: &str, operation: &str) -> Result<Option<String>, StoreError>;
 
@@ -140,8 +156,9 @@ pub trait Transaction: Send {
     /// parked one that no person holds gets another try.
     async fn put_items(&mut self, items: &[Item], now: Timestamp) -> Result<(), StoreError>;
     /// Writes what became of deliveries. A row whose attempt is no longer the one it was read with is left alone:
-    /// somebody else owns it. A row that a newer version was wanted for meanwhile is due again.
-    async fn save(&mut self, outcomes: &[Outcome], now: Timestamp) -> Result<(), StoreError>;
+    /// somebody else owns it. A row that a newer version was wanted for meanwhile is due again. The rows that were
+    /// written: who committed an intent makes its call, and nobody else.
+    async fn save(&mut self, outcomes: &[Outcome], now: Timestamp) -> Result<HashSet<RowKey>, StoreError>;
     /// Makes due the rows of `(adapter, dossier)` that wait for `requirement`.
     async fn release(
         &mut self,

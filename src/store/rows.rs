@@ -144,6 +144,8 @@ pub struct Delivery {
     /// State, with what belongs to it.
     #[serde(flatten)]
     pub state: State,
+    /// Since when the target should have it.
+    pub created: Timestamp,
     /// Number of intents so far.
     pub attempt: i64,
     /// Failed tries since the last success.

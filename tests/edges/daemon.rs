@@ -1,13 +1,36 @@
 //! One daemon to a socket.
 
+use std::os::unix::fs::PermissionsExt;
+
 use serde_json::json;
 
 use crate::support::{Province, cli};
 
 #[tokio::test(flavor = "multi_thread")]
+async fn second_daemon_on_the_same_store_is_refused_and_the_first_goes_on() {
+    let province = Province::new(&[]);
+    let first = province.start().await;
+    let mut second = province.spawn();
+    assert_eq!(
+        second.end().await.code(),
+        Some(2),
+        "a matter of configuration: {}",
+        second.log()
+    );
+    let log = second.log();
+    assert!(
+        log.contains("another process works on") && log.contains("lienthong.db"),
+        "{log}"
+    );
+    assert_first_goes_on(&province).await;
+    drop(first);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn second_daemon_on_the_same_socket_is_refused_and_the_first_goes_on() {
     let province = Province::new(&[]);
     let first = province.start().await;
+    province.reconfigure("lienthong.db", "second.db");
     let mut second = province.spawn();
     assert_eq!(
         second.end().await.code(),
@@ -21,9 +44,29 @@ async fn second_daemon_on_the_same_socket_is_refused_and_the_first_goes_on() {
         log.contains("another node answers there; stop it, or give this one a socket of its own"),
         "{log}"
     );
+    assert_first_goes_on(&province).await;
+    drop(first);
+}
+
+async fn assert_first_goes_on(province: &Province) {
     let status = cli(&province.socket(), &["status"]).await;
     assert_eq!(status["adapters"][0]["name"], json!("one-stop"));
-    drop(first);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_citizens_handed_in_can_be_read_by_the_owner_of_the_store_only() {
+    let province = Province::new(&[]);
+    let _daemon = province.start().await;
+    for file in [
+        "lienthong.db",
+        "lienthong.db-wal",
+        "lienthong.db-shm",
+        "lienthong.db.lock",
+    ] {
+        let path = province.socket().parent().unwrap().join(file);
+        let mode = std::fs::metadata(&path).unwrap().permissions().mode();
+        assert_eq!(mode & 0o077, 0, "{file} has mode {mode:o}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -10,6 +10,7 @@
 //! 4. [`settle`]: what the answer means for the row. Doubt ends by waiting until a late commit would show, then by a
 //!    look-up; where there is none, by what the manifest declares, and by default a person decides.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -19,10 +20,10 @@ use jiff::Timestamp;
 use super::{Pause, Progress, Shared, StageError};
 use crate::adapter::{Adapter, Push};
 use crate::connector::{Connector, Exchange};
-use crate::dossier::{Dossier, DossierId, Stamp, hash};
+use crate::dossier::{Dossier, DossierId, Stamp, fold_code, hash};
 use crate::event::Event;
 use crate::fault::Fault;
-use crate::store::{Delivery, Item, Outcome, Presence, State};
+use crate::store::{CodeKey, Delivery, Item, Outcome, Presence, RowKey, State};
 
 mod plan;
 mod settle;
@@ -32,6 +33,9 @@ use settle::Settled;
 
 /// How long an adapter rests after an answer that refuses *us*: entitlement, account, quota.
 const PAUSE: Duration = Duration::from_mins(1);
+
+/// Calls that one exchange may take, each as long as the time-out: log in, call, log in anew, call again.
+const CALLS: u32 = 4;
 
 /// The stage: one for each hosted adapter that has pushes.
 pub struct Deliver {
@@ -88,7 +92,7 @@ impl Deliver {
 
         let mut changes = Changes::default();
         let mut works = Vec::new();
-        for (fence, plan) in self.plan(rows, now).await? {
+        for (fence, plan) in self.guard_keys(self.plan(rows, now).await?).await? {
             match plan {
                 Plan::Write { row, version, items } => {
                     changes.release_children(&row);
@@ -112,7 +116,12 @@ impl Deliver {
                 }
             }
         }
-        self.commit(changes, now).await?;
+        // Who committed the intent makes the call; a row that somebody else took meanwhile is theirs.
+        let committed = self.commit(changes, now).await?;
+        works.retain(|work| {
+            let row = &work.row;
+            work.way == Ways::Find || committed.contains(&(row.dossier, row.push.clone(), row.item.clone()))
+        });
 
         let exchanges = join_all(works.iter().map(|work| self.exchange(work))).await;
         let now = self.shared.clock.now();
@@ -162,6 +171,37 @@ impl Deliver {
         Ok(join_all(plans).await)
     }
 
+    /// A key that is another dossier's in this system is not touched: a person decides whose it is. Of two dossiers under
+    /// one key in the same batch, the second waits for its turn.
+    async fn guard_keys(&self, plans: Vec<(i64, Plan)>) -> Result<Vec<(i64, Plan)>, StageError> {
+        let key_of = |plan: &Plan| match plan {
+            Plan::Exchange(work) if work.row.item.is_empty() => {
+                let key = work.native.key.as_deref()?;
+                Some((self.adapter.name.clone(), fold_code(key)))
+            }
+            _ => None,
+        };
+        let keys: Vec<CodeKey> = plans.iter().filter_map(|(_, plan)| key_of(plan)).collect();
+        let known = self.shared.store.resolve(&keys).await?;
+        let mut taken = HashSet::new();
+        let mut guarded = Vec::with_capacity(plans.len());
+        for (fence, plan) in plans {
+            let Some(key) = key_of(&plan) else {
+                guarded.push((fence, plan));
+                continue;
+            };
+            let Plan::Exchange(work) = plan else { continue };
+            if known.get(&key).is_some_and(|holder| *holder != work.row.dossier) {
+                // Nothing was called: the corrected code goes on by itself.
+                let cause = settle::taken("key-taken", "the key of another dossier of the bus");
+                guarded.push((fence, Plan::parked(work.row, cause, false)));
+            } else if taken.insert((key, work.row.push.clone())) {
+                guarded.push((fence, Plan::Exchange(work)));
+            }
+        }
+        Ok(guarded)
+    }
+
     /// The row says "in doubt" before the call leaves, and until when a late commit must be reckoned with.
     fn intend(&self, row: &mut Delivery, now: Timestamp) {
         let settle =
@@ -169,7 +209,7 @@ impl Deliver {
         row.attempt += 1;
         row.holder = Some(self.shared.start.clone());
         row.state = State::InDoubt {
-            until: now + self.adapter.connection.timeout + settle,
+            until: now + self.adapter.connection.timeout * CALLS + settle,
         };
         // From here on nobody knows which version the target has.
         row.native_hash = None;
@@ -246,9 +286,9 @@ impl Deliver {
         changes.outcomes.push(Outcome { row, version, fence });
     }
 
-    async fn commit(&self, changes: Changes, now: Timestamp) -> Result<(), StageError> {
+    async fn commit(&self, changes: Changes, now: Timestamp) -> Result<HashSet<RowKey>, StageError> {
         let mut transaction = self.shared.store.begin().await?;
-        transaction.save(&changes.outcomes, now).await?;
+        let written = transaction.save(&changes.outcomes, now).await?;
         transaction.put_items(&changes.items, now).await?;
         transaction.release(&changes.released, now).await?;
         transaction.put_outbox(&changes.events).await?;
@@ -259,7 +299,7 @@ impl Deliver {
         if !changes.events.is_empty() {
             self.shared.outbox.ring();
         }
-        Ok(())
+        Ok(written)
     }
 }
 

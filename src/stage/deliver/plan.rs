@@ -84,12 +84,13 @@ pub(super) fn plan(
     };
     let version = replica.version;
     let whole = replica.dossier.view();
-    if let Some(state) = lacking(adapter, push, &row, &whole, parents, identity_owned, now) {
-        return Plan::write(row, version, state);
-    }
+    // Doubt first: what waits for anything else would forget it.
     if let State::InDoubt { .. } = row.state
         && let Some(state) = doubt_without_look_up(push, &mut row, now)
     {
+        return Plan::write(row, version, state);
+    }
+    if let Some(state) = lacking(adapter, push, &row, &whole, parents, identity_owned, now) {
         return Plan::write(row, version, state);
     }
     let view = adapter.needs.apply(&whole);
@@ -131,13 +132,12 @@ fn lacking(
         if !asked || requirement.met(dossier) {
             continue;
         }
-        let expired = matches!(&row.state, State::Waiting { requirement, until: Some(until) }
-            if requirement == name && *until <= now);
-        if !expired {
-            let until = Some(now + requirement.within);
+        // Counted from when the dossier was first meant for this target: a newer version does not begin the wait anew.
+        let until = row.created + requirement.within;
+        if now < until {
             return Some(State::Waiting {
                 requirement: name.to_owned(),
-                until,
+                until: Some(until),
             });
         }
         match requirement.otherwise {

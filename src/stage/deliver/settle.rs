@@ -104,10 +104,13 @@ async fn found(
             row.state = State::Due;
         }
         Ok((Decision::KeyTaken, _)) => {
-            row.state = taken("key-taken", "another record under this dossier's key");
+            row.state = held(taken("key-taken", "another record under this dossier's key"));
         }
         Ok((Decision::Duplicate, _)) => {
-            row.state = taken("duplicate-in-target", "several records under this dossier's key");
+            row.state = held(taken(
+                "duplicate-in-target",
+                "several records under this dossier's key",
+            ));
         }
         Err(fault) => {
             row.state = State::Parked {
@@ -119,13 +122,16 @@ async fn found(
     row
 }
 
-fn taken(code: &str, found: &str) -> State {
-    let cause = Fault::new(code)
+/// The cause where a record under this dossier's key cannot be taken for the dossier's.
+pub(super) fn taken(code: &str, found: &str) -> Fault {
+    Fault::new(code)
         .found(found)
         .expected("none, or one that is this dossier's")
-        .remedy(
-            "compare the records in the target system, correct what is wrong there, then retry the delivery",
-        );
+        .remedy("compare the records in both systems and correct the code or the record that is wrong")
+}
+
+/// Parked until a person decides.
+fn held(cause: Fault) -> State {
     State::Parked { cause, held: true }
 }
 
@@ -194,10 +200,10 @@ fn written(adapter: &Adapter, work: Work, exchange: Exchange, now: Timestamp) ->
             }
         }
         Word::Exists => {
-            row.state = taken(
+            row.state = held(taken(
                 "key-taken",
                 "a record under this dossier's key, and no way to ask whose it is",
-            );
+            ));
             row
         }
         Word::Missing if way == Ways::Update => {
@@ -225,6 +231,9 @@ fn unsettled(adapter: &Adapter, mut row: Delivery, verdict: Verdict, now: Timest
                 .expected("that the target takes the record")
                 .remedy("correct the dossier in the system it comes from; the corrected version is sent by itself");
             row.state = State::Parked { cause, held: false };
+            // An answer came: what fails next is another failure.
+            row.failures = 0;
+            row.failing_since = None;
         }
     }
     row

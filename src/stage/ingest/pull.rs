@@ -108,7 +108,7 @@ impl Puller {
         let scope = pull.scope(&span, &run.page);
         let exchange = self.connector.exchange(&pull.call, &Value::Null, &scope).await;
         let page = match (exchange.verdict.word, exchange.answer) {
-            (Word::Done, Some(answer)) => self.read(answer.body, exchange.scope).await,
+            (Word::Done, Some(answer)) => self.read(answer.body, exchange.scope, run.page.clone()).await,
             (word, _) => Err(exchange
                 .verdict
                 .reason
@@ -151,7 +151,7 @@ impl Puller {
         Ok(Progress::Idle(Some(next)))
     }
 
-    async fn read(&self, body: Value, scope: Scope) -> Result<Page, String> {
+    async fn read(&self, body: Value, scope: Scope, page: Value) -> Result<Page, String> {
         let (adapter, index) = (Arc::clone(&self.adapter), self.index);
         let read = self
             .shared
@@ -170,10 +170,18 @@ impl Puller {
                         }
                     }
                 }
+                let next = pull.next(&body, &scope)?;
+                if next.as_ref() == Some(&page) {
+                    return Err(Fault::new("page-repeats")
+                        .field(format!("pull.{}.next", pull.name))
+                        .found("the page that was just read")
+                        .expected("the page after it, or nothing")
+                        .remedy("correct the jq of `next`"));
+                }
                 Ok(Page {
-                    next: pull.next(&body, &scope)?,
-                    newest,
                     records,
+                    newest,
+                    next,
                 })
             })
             .await;

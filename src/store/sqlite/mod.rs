@@ -4,12 +4,16 @@
 //! and one statement. Readers have connections of their own and never wait for the writer.
 
 use std::collections::HashMap;
+use std::fs::{File, OpenOptions, TryLockError};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
 use std::str::FromStr;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use jiff::Timestamp;
 use serde::de::DeserializeOwned;
+use serde_json::json;
 use sqlx::migrate::{MigrateError, Migration, MigrationType, Migrator};
 use sqlx::sqlite::{
     SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteRow, SqliteSynchronous,
@@ -17,7 +21,9 @@ use sqlx::sqlite::{
 use sqlx::{AssertSqlSafe, Row, SqlSafeStr};
 use uuid::Uuid;
 
-use super::{Counts, DeadLetter, Delivery, Parent, Replica, ReplicaSummary, Store, StoreError, Transaction};
+use super::{
+    CodeKey, Counts, DeadLetter, Delivery, Parent, Replica, ReplicaSummary, Store, StoreError, Transaction,
+};
 use crate::dossier::{DossierId, Hlc, fold_code};
 use crate::event::Event;
 
@@ -38,6 +44,8 @@ pub(super) struct Sqlite {
     version: String,
     writer: SqlitePool,
     readers: SqlitePool,
+    /// Held as long as the store is open; the system lets go of it when the process dies.
+    _lock: Option<File>,
 }
 
 impl Sqlite {
@@ -50,6 +58,7 @@ impl Sqlite {
             .synchronous(SqliteSynchronous::Full)
             .busy_timeout(WRITER_TIMEOUT)
             .foreign_keys(true);
+        let lock = lock(options.get_filename())?;
         let writer = SqlitePoolOptions::new()
             .max_connections(1)
             .acquire_timeout(WRITER_TIMEOUT)
@@ -79,7 +88,39 @@ impl Sqlite {
             version: format!("SQLite {number}"),
             writer,
             readers,
+            _lock: lock,
         })
+    }
+}
+
+/// Creates the file, for its owner only: it holds what citizens have handed in. Locks it against a second process, whose
+/// steps would make the calls of this one again. `None`: a store in memory.
+fn lock(file: &Path) -> Result<Option<File>, StoreError> {
+    if file == Path::new(":memory:") {
+        return Ok(None);
+    }
+    let open = |path: &Path| {
+        let opened = OpenOptions::new()
+            .create(true)
+            .append(true)
+            .mode(0o600)
+            .open(path);
+        opened.map_err(|source| StoreError::File {
+            file: path.display().to_string(),
+            source,
+        })
+    };
+    open(file)?;
+    let mut name = file.as_os_str().to_owned();
+    name.push(".lock");
+    let lock = open(Path::new(&name))?;
+    match lock.try_lock() {
+        Ok(()) => Ok(Some(lock)),
+        Err(TryLockError::WouldBlock) => Err(StoreError::Taken(file.display().to_string())),
+        Err(TryLockError::Error(source)) => Err(StoreError::File {
+            file: file.display().to_string(),
+            source,
+        }),
     }
 }
 
@@ -126,6 +167,23 @@ fn by_id(rows: &[SqliteRow]) -> Result<HashMap<DossierId, Replica>, StoreError> 
 
 const REPLICAS: &str =
     "select body, version, updated_ms from dossier where id in (select value from json_each(?1))";
+
+const RESOLVE: &str = "
+    select system, code_key, dossier_id from link
+    where (system, code_key) in (select value ->> 0, value ->> 1 from json_each(?1))";
+
+fn code_keys(keys: &[CodeKey]) -> String {
+    batch(keys.iter().map(|(system, key)| json!([system, key])))
+}
+
+fn resolved(rows: &[SqliteRow]) -> Result<HashMap<CodeKey, DossierId>, StoreError> {
+    rows.iter()
+        .map(|row| {
+            let key = (row.try_get("system")?, row.try_get("code_key")?);
+            Ok((key, delivery::dossier_id(row.try_get("dossier_id")?)?))
+        })
+        .collect()
+}
 
 fn ids(dossiers: &[DossierId]) -> String {
     batch(dossiers.iter().map(|id| id.to_string().into()))
@@ -217,6 +275,15 @@ impl Store for Sqlite {
                 ))
             })
             .collect()
+    }
+
+    async fn resolve(&self, keys: &[CodeKey]) -> Result<HashMap<CodeKey, DossierId>, StoreError> {
+        resolved(
+            &sqlx::query(RESOLVE)
+                .bind(code_keys(keys))
+                .fetch_all(&self.readers)
+                .await?,
+        )
     }
 
     async fn cursor(&self, adapter: &str, operation: &str) -> Result<Option<String>, StoreError> {

@@ -7,10 +7,12 @@ use jiff::Timestamp;
 use serde_json::json;
 use sqlx::{Row, Sqlite};
 
-use super::{REPLICAS, batch, by_id, delivery, document, ids};
+use super::{REPLICAS, RESOLVE, batch, by_id, code_keys, delivery, document, ids, resolved};
 use crate::dossier::{DossierId, Hlc, Shadow};
 use crate::event::Event;
-use crate::store::{CodeKey, InboxRow, InboxState, Item, Outcome, Replica, StoreError, Transaction, Wanted};
+use crate::store::{
+    CodeKey, InboxRow, InboxState, Item, Outcome, Replica, RowKey, StoreError, Transaction, Wanted,
+};
 
 /// The open write transaction; `begin immediate`, so that it never fails half way for want of the lock.
 pub(super) struct SqliteTransaction {
@@ -54,19 +56,12 @@ impl SqliteTransaction {
 #[async_trait]
 impl Transaction for SqliteTransaction {
     async fn resolve(&mut self, keys: &[CodeKey]) -> Result<HashMap<CodeKey, DossierId>, StoreError> {
-        let rows = sqlx::query(
-            "select system, code_key, dossier_id from link
-             where (system, code_key) in (select value ->> 0, value ->> 1 from json_each(?1))",
+        resolved(
+            &sqlx::query(RESOLVE)
+                .bind(code_keys(keys))
+                .fetch_all(&mut *self.inner)
+                .await?,
         )
-        .bind(batch(keys.iter().map(|(system, key)| json!([system, key]))))
-        .fetch_all(&mut *self.inner)
-        .await?;
-        rows.iter()
-            .map(|row| {
-                let key = (row.try_get("system")?, row.try_get("code_key")?);
-                Ok((key, delivery::dossier_id(row.try_get("dossier_id")?)?))
-            })
-            .collect()
     }
 
     async fn replicas(&mut self, dossiers: &[DossierId]) -> Result<HashMap<DossierId, Replica>, StoreError> {
@@ -233,9 +228,9 @@ impl Transaction for SqliteTransaction {
     async fn want(&mut self, wanted: &[Wanted], now: Timestamp) -> Result<(), StoreError> {
         self.write_at(
             "insert into delivery (adapter, push, dossier_id, item, ordinal, desired, state, held, attempt, failures,
-                                   presence, due_ms)
+                                   presence, created_ms, due_ms)
              select value ->> 'adapter', value ->> 'push', value ->> 'dossier', '', 0, value ->> 'version', 'due', 0, 0,
-                    0, 'unknown', ?2
+                    0, 'unknown', ?2, ?2
              from json_each(?1) where true
              on conflict (adapter, push, dossier_id, item) do update set
                  desired = max(desired, excluded.desired),
@@ -244,6 +239,9 @@ impl Transaction for SqliteTransaction {
                  until_ms = case when state in ('in_doubt', 'backing_off') or held then until_ms end,
                  requirement = null,
                  cause = case when state = 'discarded' or held then cause end,
+                 -- a parked row that a newer version releases begins anew
+                 failures = case when state = 'parked' and not held then 0 else failures end,
+                 failing_ms = case when state = 'parked' and not held then null else failing_ms end,
                  due_ms = case when state = 'due' then due_ms else excluded.due_ms end",
             wanted.iter().map(|row| json!(row)).collect(),
             now,
@@ -254,9 +252,9 @@ impl Transaction for SqliteTransaction {
     async fn put_items(&mut self, items: &[Item], now: Timestamp) -> Result<(), StoreError> {
         self.write_at(
             "insert into delivery (adapter, push, dossier_id, item, ordinal, desired, state, held, attempt, failures,
-                                   presence, due_ms)
+                                   presence, created_ms, due_ms)
              select value ->> 'adapter', value ->> 'push', value ->> 'dossier', value ->> 'item', value ->> 'ordinal',
-                    value ->> 'version', 'due', 0, 0, 0, 'unknown', ?2
+                    value ->> 'version', 'due', 0, 0, 0, 'unknown', ?2, ?2
              from json_each(?1)
              where (value ->> 'again') or not exists (
                  select 1 from delivery
@@ -274,8 +272,11 @@ impl Transaction for SqliteTransaction {
         .await
     }
 
-    async fn save(&mut self, outcomes: &[Outcome], now: Timestamp) -> Result<(), StoreError> {
-        self.write_at(
+    async fn save(&mut self, outcomes: &[Outcome], now: Timestamp) -> Result<HashSet<RowKey>, StoreError> {
+        if outcomes.is_empty() {
+            return Ok(HashSet::new());
+        }
+        let rows = sqlx::query(
             "update delivery set
                  applied = r ->> 'applied',
                  state = case
@@ -291,11 +292,19 @@ impl Transaction for SqliteTransaction {
                  due_ms = case when state = 'due' then due_ms else ?2 end
              from (select value as r from json_each(?1))
              where adapter = r ->> 'adapter' and push = r ->> 'push' and dossier_id = r ->> 'dossier'
-               and item = r ->> 'item' and attempt = r ->> 'fence'",
-            outcomes.iter().map(delivery::write).collect(),
-            now,
+               and item = r ->> 'item' and attempt = r ->> 'fence'
+             returning dossier_id, push, item",
         )
-        .await
+        .bind(batch(outcomes.iter().map(delivery::write)))
+        .bind(now.as_millisecond())
+        .fetch_all(&mut *self.inner)
+        .await?;
+        rows.iter()
+            .map(|row| {
+                let id = delivery::dossier_id(row.try_get("dossier_id")?)?;
+                Ok((id, row.try_get("push")?, row.try_get("item")?))
+            })
+            .collect()
     }
 
     async fn release(

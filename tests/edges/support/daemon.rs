@@ -80,6 +80,14 @@ impl Province {
     }
 
     /// Starts the daemon.
+    /// Changes a word of the configuration for the daemons that are started from now on.
+    pub(crate) fn reconfigure(&self, from: &str, to: &str) {
+        let file = self.folder.path().join("lienthong.toml");
+        let text = std::fs::read_to_string(&file).unwrap();
+        assert!(text.contains(from), "{from} is to be there");
+        std::fs::write(&file, text.replace(from, to)).unwrap();
+    }
+
     pub(crate) fn spawn(&self) -> Daemon {
         let mut child = Command::new(PROGRAM)
             .arg("run")

@@ -100,6 +100,7 @@ create table delivery (
     native_hash text,                   -- of the native record that the target has
     mapping     text,                   -- version of the mapping that made it
     applied_ms  integer,                -- since when the target has it
+    created_ms  integer not null,       -- since when the target should have it: what is required is waited for from here
     due_ms      integer not null,       -- since when the row is due; older rows go first
     primary key (adapter, push, dossier_id, item)
 ) strict, without rowid;
