@@ -150,7 +150,7 @@ async fn record_of_another_person_under_the_same_code_is_left_alone_and_a_person
     let shown = ask(&world, &["dossier", "show", code(&row)]).await.out;
     assert!(shown.contains("parked") && shown.contains("key-taken"), "{shown}");
     assert!(
-        shown.contains("waits for after dossier"),
+        shown.contains("waits until dossier is there"),
         "its progress waits: {shown}"
     );
 
@@ -164,4 +164,33 @@ async fn record_of_another_person_under_the_same_code_is_left_alone_and_a_person
     let again = ask(&world, &["dead-letter", "list", "--json"]).await.json();
     assert_eq!(again[0]["cause"]["code"], "key-taken");
     world.stop(false).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn code_that_is_another_dossiers_at_the_portal_is_not_touched() {
+    let world = world(None, &[]).await;
+    let rows = finals().await;
+    let due = due(&rows);
+    let mut received = rows
+        .iter()
+        .filter(|row| due.contains_key(code(row)) && row["MaHoSoKhac"] == "");
+    let first = received.next().unwrap().clone();
+    // Another citizen of the same name, and a clerk who wrote the wrong code into the column.
+    let mut second = received.next().unwrap().clone();
+    second["ChuHoSo"] = first["ChuHoSo"].clone();
+    second["MaHoSoKhac"] = first["MaHoSo"].clone();
+
+    tell(&world, &first).await;
+    settle_told(&world).await;
+    let before = (world.portal().rows("HoSo"), world.portal().rows("TienDo"));
+    assert_eq!(before.0.len(), 1);
+    tell(&world, &second).await;
+    settle_told(&world).await;
+    assert_eq!(
+        (world.portal().rows("HoSo"), world.portal().rows("TienDo")),
+        before
+    );
+    let letters = ask(&world, &["dead-letter", "list", "--json"]).await.json();
+    assert_eq!(letters[0]["cause"]["code"], "key-taken", "{letters}");
+    assert_eq!(letters[0]["dossier"], second["MaHoSo"], "{letters}");
 }

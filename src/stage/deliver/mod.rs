@@ -192,7 +192,7 @@ impl Deliver {
             };
             let Plan::Exchange(work) = plan else { continue };
             if known.get(&key).is_some_and(|holder| *holder != work.row.dossier) {
-                // Nothing was called: the corrected code goes on by itself.
+                // Nothing was called, so the next version may look again.
                 let cause = settle::taken("key-taken", "the key of another dossier of the bus");
                 guarded.push((fence, Plan::parked(work.row, cause, false)));
             } else if taken.insert((key, work.row.push.clone())) {

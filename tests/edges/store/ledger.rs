@@ -1,5 +1,7 @@
 //! The ledger: what makes a row due, and who may write one.
 
+use std::collections::HashSet;
+
 use lienthong::store::{Delivery, Outcome, Presence, State, Store};
 
 use super::{at, cause, commit, id, outcome, parked, put, row, save, want, wanted};
@@ -148,10 +150,17 @@ pub(super) async fn save_leaves_rows_of_another_attempt_alone(store: &dyn Store)
         ..row(store, 2).await
     });
     commit(store, async |transaction| {
-        transaction
-            .save(&[intent("second"), late, other], at(2))
-            .await
-            .unwrap();
+        let batch = [intent("second"), late, other];
+        let written = transaction.save(&batch, at(2)).await.unwrap();
+        // who did not write the intent is told so, and does not make the call
+        let key = |outcome: &Outcome| {
+            (
+                outcome.row.dossier,
+                outcome.row.push.clone(),
+                outcome.row.item.clone(),
+            )
+        };
+        assert_eq!(written, HashSet::from([key(&batch[2])]));
     })
     .await;
     let kept = row(store, 1).await;
