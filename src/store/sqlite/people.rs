@@ -1,4 +1,5 @@
-//! What people ask: lists, dead letters, counts. No personal data leaves here but by `dead_letter`'s raw record.
+//! What people ask: lists, dead letters, counts. Personal data leaves here with dead letters only:
+//! the raw record, and what was found or what a target said. Lists leave those out.
 
 use sqlx::Row;
 use sqlx::sqlite::{SqlitePool, SqliteRow};
