@@ -25,5 +25,16 @@ def coded($table): to_native($table) // "";
 # A number that is somebody's. 000000001 stands for "unknown" and is never sent out.
 def number: if . == null or . == "" or . == "000000001" then empty else . end;
 
+# The numbers under which an item knows its applicant.
+def numbers_of: [(.SoGiayToChuHoSo, (.DinhDanhCHS | many | .SoDinhDanh?)) | clean | number];
+
+# Whether two items are about one applicant. Where both know numbers, one must be in both; namesakes are many, so the name
+# decides only where a side has no number.
+def same_applicant($record):
+  numbers_of as $here
+  | ($record | numbers_of) as $there
+  | if $here == [] or $there == [] then .ChuHoSo | alike($record.ChuHoSo)
+    else any($here[]; IN($there[])) end;
+
 # The items of a map, in the order of their keys.
 def in_order: . // {} | to_entries | sort_by(.key) | .[].value;
