@@ -308,6 +308,18 @@ async fn progress_is_refused_by_the_guide_and_before_its_dossier() {
     assert_eq!(world.portal.rows("TienDo"), Vec::<Value>::new());
 }
 
+#[tokio::test]
+async fn words_of_a_progress_entry_may_be_as_many_as_they_like() {
+    let world = World::new().await;
+    world.store("False", item()).await;
+    let entry = changed(entry(), "/NoiDungXuLy", Some(json!("đ".repeat(4001))));
+    let answer = world
+        .call("CapNhatTienDoHoSoMC", json!({"data": [entry.clone()]}))
+        .await;
+    assert_eq!(answer["error_code"], "0");
+    assert_eq!(world.portal.rows("TienDo"), [entry]);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn session_ends_after_its_time() {
     let world = World::new().await;

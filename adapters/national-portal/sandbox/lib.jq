@@ -79,25 +79,25 @@ def is_link: is_text and (startswith("https://") or startswith("http://"));
 # A rule is a stream of what is wrong; each sentence names the field and the part of the guide.
 def wrong($field; $message; $part): "\($field): \($message) (national portal guide, \($part))";
 
-# A text field: `must` be there, be `filled`, be no longer than `longest`, and, where not empty, be `valid`.
+# A text field: `must` be there, be `filled`, be no longer than `longest` (null: as long as it likes), and, where not empty, be `valid`.
 def text_field($field; $must; $filled; $longest; valid; $message; $part):
   if has($field) | not then
     if $must then wrong($field; "thiếu trường bắt buộc"; $part) else empty end
   else .[$field]
     | if is_text | not then wrong($field; "phải là chuỗi ký tự"; $part)
       elif $filled and (filled | not) then wrong($field; "không được để trống"; $part)
-      elif length > $longest then wrong($field; "dài quá \($longest) ký tự"; $part)
+      elif $longest != null and length > $longest then wrong($field; "dài quá \($longest) ký tự"; $part)
       elif . != "" and (valid | not) then wrong($field; $message; $part)
       else empty end
   end;
 
-def text_field($field; $must; $filled; $part): text_field($field; $must; $filled; 4000; true; ""; $part);
+def text_field($field; $must; $filled; $part): text_field($field; $must; $filled; null; true; ""; $part);
 
 def time_field($field; $must; $filled; $part):
   text_field($field; $must; $filled; 14; is_time; "phải là thời điểm có thật dạng yyyyMMddHHmmss"; $part);
 
 def code_field($field; $must; $filled; $codes; $part):
-  text_field($field; $must; $filled; 4000; . as $code | any($codes[]; . == $code); "phải là một trong \($codes | join(", "))"; $part);
+  text_field($field; $must; $filled; null; . as $code | any($codes[]; . == $code); "phải là một trong \($codes | join(", "))"; $part);
 
 # A list of objects; what is wrong with each is said by `rules`.
 def list_field($field; rules; $part):
@@ -147,7 +147,7 @@ def file_faults:
   text_field("TenTepDinhKem"; true; false; 4000; true; ""; part),
   code_field("IsDeleted"; true; true; ["True", "False", "0", "1"]; part),
   text_field("MaThanhPhanHoSo"; true; false; part),
-  text_field("DuongDanTaiTepTin"; true; false; 4000; is_link; "phải là đường dẫn http hoặc https"; part),
+  text_field("DuongDanTaiTepTin"; true; false; null; is_link; "phải là đường dẫn http hoặc https"; part),
   code_field("DuocSoHoa"; false; false; ["0", "1"]; part),
   code_field("DuocTaiSuDung"; false; false; ["0", "1", "2"]; part),
   code_field("DuocLayTuKhoDMQG"; false; false; ["0", "1"]; part),
@@ -190,7 +190,7 @@ def result_faults:
   text_field("TenGiayTo"; true; true; 2000; true; ""; part),
   text_field("MaThanhPhanHoSo"; true; false; part),
   text_field("GiayToId"; true; true; part),
-  text_field("DuongDanTepTinKetQua"; true; true; 4000; is_link; "phải là đường dẫn http hoặc https"; part),
+  text_field("DuongDanTepTinKetQua"; true; true; null; is_link; "phải là đường dẫn http hoặc https"; part),
   text_field("MaGiayToKetQua"; false; false; part);
 
 # The whole item, in the order of the guide's table.
