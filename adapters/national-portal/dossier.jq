@@ -11,7 +11,7 @@
   TenTTHC: (.procedure.name | text),
   MaLinhVuc: (.procedure.sector.code | text),
   TenLinhVuc: (.procedure.sector.name | text),
-  KenhThucHien: (.channel | coded("channel"))
+  KenhThucHien: (.channel // "direct" | coded("channel"))
 }
 
 # The applicant. Every known number is stated with its kind.
@@ -51,12 +51,14 @@
   GhiChu: (.note | text)
 }
 
-# What the national index counts. A database is named only where it was really asked and agreed.
+# What the national index counts. A database is named only where it was really asked and agreed; 2 says that it was paid, which
+# nobody did who is still asked to.
 + {
   NoiNopHoSo: (.place_of_submission // "provincial_system" | coded("place-of-submission")),
   HoSoCoThanhPhanSoHoa: (any(.components | in_order; .digitised == true) | flag),
   TaiKhoanDuocXacThucVoiVNeID: ($verified | flag),
-  DuocThanhToanTrucTuyen: (if any(.fees | in_order; (.amount // 0) > 0 and .collection == "online") then "2" else "0" end),
+  DuocThanhToanTrucTuyen: (.status.value != "payment_requested" and any(.fees | in_order; (.amount // 0) > 0 and .collection == "online")
+    | if . then "2" else "0" end),
   DSKetNoiCSDL: (if $verified then [{MaCSDL: "7"}] else [] end)
 }
 
@@ -81,7 +83,7 @@
     TenPhiLePhi: (.name | text),
     MaPhiLePhi: .code,
     HinhThucThu: (.collection | coded("fee-collection")),
-    Gia: (.amount // 0 | tostring),
+    Gia: (.amount | price),
     LoaiPhiLePhi: (.kind | coded("fee-kind"))
   }],
   DanhSachTepDinhKemKhac: []

@@ -22,6 +22,15 @@ def flag: if . == true then "1" else "0" end;
 # A code of a list, or the empty text where the dossier says nothing.
 def coded($table): to_native($table) // "";
 
+# Whole đồng as text. What is no such amount is refused: 0 would say that nothing is to be paid.
+def price:
+  need("Gia")
+  | if isnumber and . >= 0 and . <= 1000000000000 and . == floor then floor | tostring
+    else
+      error({code: "bad-value", field: "Gia", found: "something else", expected: "whole đồng from 0 to 1000000000000",
+        remedy: "have the sending system correct the amount of the fee"})
+    end;
+
 # A number that is somebody's. 000000001 stands for "unknown" and is never sent out.
 def number: if . == null or . == "" or . == "000000001" then empty else . end;
 

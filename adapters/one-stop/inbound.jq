@@ -8,7 +8,7 @@ def state($value; $at; $raw; $kind; $reason):
   {value: $value, at: $at, raw: ($raw | tostring), note: (if $value == "rejected" then $reason else null end), kind: $kind} | given;
 
 # Steps of the work in the order of their time.
-([.TienTrinh | many] | sort_by(.ThoiGian)) as $steps
+([.TienTrinh | many | column("ThoiGian"; need("ThoiGian")) as $at | .] | sort_by(.ThoiGian)) as $steps
 
 # Which dossier, and as of when. MaHoSoKhac is the code under which the national portal knows it.
 | {dossier: needed("MaHoSo")}
@@ -29,14 +29,14 @@ def state($value; $at; $raw; $kind; $reason):
   } | given)
 }
 
-# Who handles it, how it came in, how the result goes out.
+# Who handles it, how it came in, how the result goes out. Whoever states no channel means the counter.
 + {
   agency: {code: needed("DonViId"), name: needed("TenDonVi")},
   summary: needed("TrichYeuHoSo"),
   place_of_submission: "provincial_system",
   handling: ({unit: text("TenDonVi"), officer: text("NguoiDangXuLy"), step: text("BuocHienTai")} | given)
 }
-+ ({channel: code("KenhThucHien"; "channel"), return_mode: code("HinhThucTra"; "return-mode")} | given)
++ ({channel: (code("KenhThucHien"; "channel") // "direct"), return_mode: code("HinhThucTra"; "return-mode")} | given)
 
 # Where the matter lies. Reports older than July 2025 may name a district; later ones have none.
 + ({area: area("TinhThanhDiaBan"; "QuanHuyenDiaBan"; "XaPhuongDiaBan")} | given)
@@ -60,7 +60,8 @@ def state($value; $at; $raw; $kind; $reason):
         area: area("TinhThanhChuHoSo"; "QuanHuyenChuHoSo"; "XaPhuongChuHoSo")
       } | given)
     }
-    + if .UyQuyen == true then
+    + if .UyQuyen == null then {}
+      elif yes("UyQuyen") then
         {
           representative: (
             ({
@@ -71,8 +72,7 @@ def state($value; $at; $raw; $kind; $reason):
             + paper("LoaiGiayToNguoiUyQuyen"; "SoGiayToNguoiUyQuyen")
           )
         }
-      elif .UyQuyen == false then {representative: null}
-      else {} end
+      else {representative: null} end
   )
 }
 
@@ -97,8 +97,9 @@ def state($value; $at; $raw; $kind; $reason):
     | {
       type: needed("MaGiayTo"),
       name: text("TenGiayTo"),
-      file: (if (.DuongDan // "") == "" then null else {name: text("TenTepDinhKem"), link: (.DuongDan | link)} | given end),
-      digitised: ((.DuocSoHoa | tostring) == "1"),
+      file: ({name: text("TenTepDinhKem"), link: (if (.DuongDan // "") == "" then null else .DuongDan | link end)}
+        | given | if . == {} then null else . end),
+      digitised: yes("DuocSoHoa"),
       reused: "no",
       from_national_store: false
     } | given]
@@ -110,7 +111,7 @@ def state($value; $at; $raw; $kind; $reason):
     | {
       code: needed("MaPhiLePhi"),
       name: text("TenPhiLePhi"),
-      amount: column("Gia"; need("Gia") | tonumber),
+      amount: amount("Gia"),
       collection: code("HinhThucThu"; "fee-collection"),
       kind: (if needed("MaPhiLePhi") | startswith("LP") then "fee" else "charge" end)
     } | given]
@@ -132,17 +133,17 @@ def state($value; $at; $raw; $kind; $reason):
     }
   end)
 
-# The decision with all its files. It is known from the moment it has a number.
-+ (text("SoKyHieuKetQua") as $number
-  | if ($number // "") == "" then {}
+# The decision with all its files. Its number may come later than they do: until then it stands under the number "-", and
+# goes from there when it has its own.
++ ((text("SoKyHieuKetQua") // "" | if . == "" then "-" else . end) as $number
+  | [(.DinhKemKetQua // "") | split("##") | .[] | select(. != "") | {name: (split("/") | last | clean), link: link}] as $files
+  | if $number == "-" and $files == [] then {}
     else
       {
-        results: [{
-          code: null,
-          number: $number,
-          name: text("TenTTHC"),
-          files: [(.DinhKemKetQua // "") | split("##") | .[] | select(. != "") | {name: (split("/") | last | clean), link: link}]
-        }]
+        results: (
+          [{code: null, number: $number, name: text("TenTTHC"), files: $files}]
+          + if $number == "-" then [] else [{code: null, number: "-", deleted: true}] end
+        )
       }
     end)
 
