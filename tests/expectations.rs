@@ -190,11 +190,17 @@ fn judge_expects_what_was_worked_out_by_hand() {
     let cases = by_hand();
     assert_eq!(cases.len(), 12);
     for (name, portal, log, row) in cases {
-        let Expected::Due { item, progress } = expected(&row, FILES) else {
+        let Expected::Due {
+            item,
+            progress,
+            refused,
+        } = expected(&row, FILES)
+        else {
             panic!("{name}: due")
         };
         assert_eq!(item, portal, "{name}");
         assert_eq!(progress, log, "{name}");
+        assert!(refused.is_empty(), "{name}");
         let verdict = judge(&[row], FILES, &[portal], &log);
         assert_eq!(
             (verdict.expected, verdict.present, verdict.is_clean()),

@@ -6,13 +6,16 @@ use serde_json::{Value, json};
 
 use super::lists::{documents, fees, results, supplements};
 use super::reading::{
-    Read, birth, code, cut, digits, is_dossier_code, list, mandatory, moment, procedure_root, text,
+    Read, birth, code, cut, digits, is_dossier_code, list, mandatory, moment, procedure_root, text, yes,
 };
 
 /// National roots of the procedures that the province exchanges, the judge's own list.
 const PROCEDURES: [&str; 7] = [
     "1.000656", "1.000894", "1.001193", "1.002809", "1.004227", "1.009994", "2.000488",
 ];
+
+/// Kinds of identity papers at the one-stop.
+const PAPERS: [&str; 4] = ["CCCD", "CMND", "MST", "HC"];
 
 /// The id that senders write when they know none; it is nobody's.
 const NOBODY: &str = "000000001";
@@ -26,6 +29,8 @@ pub enum Expected {
         item: Value,
         /// The items of `CapNhatTienDoHoSoMC`, every field, in no particular order.
         progress: Vec<Value>,
+        /// Steps that are no such item and deserve to be refused by themselves: field and finding.
+        refused: Vec<String>,
     },
     /// The dossier is not there, and rightly: the reason.
     NotDue(String),
@@ -38,15 +43,24 @@ pub enum Expected {
 pub fn expected(row: &Value, files: &str) -> Expected {
     match judged(row, files) {
         Err(cause) => Expected::Refused(cause),
-        Ok((item, progress)) if !item["NgayTiepNhan"].as_str().unwrap_or_default().is_empty() => {
-            Expected::Due { item, progress }
-        }
+        Ok((item, steps)) if !item["NgayTiepNhan"].as_str().unwrap_or_default().is_empty() => Expected::Due {
+            item,
+            progress: steps.items,
+            refused: steps.refused,
+        },
         // The portal counts a dossier from its receipt on; before that it asks for a mandatory field that nobody has.
         Ok(_) => Expected::NotDue("NgayTiepNhan: not received yet".to_owned()),
     }
 }
 
-fn judged(row: &Value, files: &str) -> Read<(Value, Vec<Value>)> {
+/// The steps of a dossier: those that the portal takes, and the causes of those that it does not.
+#[derive(Default)]
+struct Steps {
+    items: Vec<Value>,
+    refused: Vec<String>,
+}
+
+fn judged(row: &Value, files: &str) -> Read<(Value, Steps)> {
     let own = mandatory(row, "MaHoSo")?;
     let procedure = mandatory(row, "MaTTHC")?;
     let procedure = procedure_root(&procedure)
@@ -76,15 +90,21 @@ fn judged(row: &Value, files: &str) -> Read<(Value, Vec<Value>)> {
     let documents = documents(row, files)?;
     let digitised = documents.iter().any(|document| document["DuocSoHoa"] == "1");
     let fees = fees(row)?;
-    let paid_online = fees
-        .iter()
-        .any(|fee| fee["HinhThucThu"] == "2" && fee["Gia"] != "0");
+    let status_now = status(row, "TrangThaiHoSoId")?;
+    // Whoever is still asked to pay has not paid.
+    let paid_online = status_now != "6"
+        && fees
+            .iter()
+            .any(|fee| fee["HinhThucThu"] == "2" && fee["Gia"] != "0");
+    if yes(row, "UyQuyen")? && !text(row, "LoaiGiayToNguoiUyQuyen")?.is_empty() {
+        code(row, "LoaiGiayToNguoiUyQuyen", &PAPERS)?;
+    }
     let item = json!({
         "MaHoSo": key,
         "MaTTHC": procedure,
         "TenTTHC": mandatory(row, "TenTTHC")?,
-        "MaLinhVuc": text(row, "MaLinhVuc")?,
-        "TenLinhVuc": text(row, "TenLinhVuc")?,
+        "MaLinhVuc": mandatory(row, "MaLinhVuc")?,
+        "TenLinhVuc": mandatory(row, "TenLinhVuc")?,
         "KenhThucHien": channel,
         "ChuHoSo": mandatory(row, "ChuHoSo")?,
         "SoGiayToChuHoSo": number,
@@ -99,7 +119,7 @@ fn judged(row: &Value, files: &str) -> Read<(Value, Vec<Value>)> {
         "NgayNopHoSo": moment(row, "NgayNopHoSo")?,
         "NgayTiepNhan": moment(row, "NgayTiepNhan")?,
         "NgayHenTra": moment(row, "NgayHenTra")?,
-        "TrangThaiHoSo": status(row, "TrangThaiHoSoId")?,
+        "TrangThaiHoSo": status_now,
         "NgayTra": moment(row, "NgayTra")?,
         "ThongTinTra": "",
         "HinhThuc": code(row, "HinhThucTra", &["0", "1"])?,
@@ -133,7 +153,7 @@ fn identity(row: &Value) -> Read<(String, Vec<Value>)> {
     let number = text(row, "SoGiayToChuHoSo")?;
     let kind = text(row, "LoaiGiayToChuHoSo")?;
     if !kind.is_empty() {
-        code(row, "LoaiGiayToChuHoSo", &["CCCD", "CMND", "MST", "HC"])?;
+        code(row, "LoaiGiayToChuHoSo", &PAPERS)?;
     }
     if number.is_empty() || number == NOBODY {
         return Ok((String::new(), Vec::new()));
@@ -161,9 +181,11 @@ fn is_tax_code(number: &str) -> bool {
 }
 
 /// The items of `CapNhatTienDoHoSoMC`. A row that is there twice (same time, status, officer and note) is one event.
-fn progress(row: &Value, key: &str) -> Read<Vec<Value>> {
+///
+/// A step that nobody did, or that says nothing, is refused by itself: the dossier is due without it.
+fn progress(row: &Value, key: &str) -> Read<Steps> {
     let mut seen = BTreeSet::new();
-    let mut items = Vec::new();
+    let mut steps = Steps::default();
     for event in list(row, "TienTrinh")? {
         let at = moment(event, "ThoiGian")?;
         if at.is_empty() {
@@ -173,8 +195,15 @@ fn progress(row: &Value, key: &str) -> Read<Vec<Value>> {
         let officer = first_filled(event, ["TenNguoiGui", "NguoiGui"])?;
         let note = first_filled(event, ["NoiDung", "ThaoTac"])?;
         let due = moment(event, "NgayHetHanBuocXuLy")?;
-        if seen.insert((at.clone(), status.clone(), officer.clone(), note.clone())) {
-            items.push(json!({
+        if !seen.insert((at.clone(), status.clone(), officer.clone(), note.clone())) {
+            continue;
+        }
+        if officer.is_empty() {
+            steps.refused.push("NguoiGui: empty".to_owned());
+        } else if note.is_empty() {
+            steps.refused.push("ThaoTac: empty".to_owned());
+        } else {
+            steps.items.push(json!({
                 "MaHoSo": key,
                 "NguoiXuLy": cut(&officer, 50),
                 "ChucDanh": "",
@@ -187,14 +216,14 @@ fn progress(row: &Value, key: &str) -> Read<Vec<Value>> {
             }));
         }
     }
-    Ok(items)
+    Ok(steps)
 }
 
-/// The first of two fields that says something; the portal takes no progress without it.
+/// The first of two fields that says something, else empty.
 fn first_filled(event: &Value, fields: [&str; 2]) -> Read<String> {
     let first = text(event, fields[0])?;
-    if first.trim().is_empty() {
-        mandatory(event, fields[1])
+    if first.is_empty() {
+        text(event, fields[1])
     } else {
         Ok(first)
     }
@@ -215,6 +244,7 @@ mod tests {
     fn row() -> Value {
         json!({
             "MaHoSo": "H56.14-260429-0001", "MaTTHC": "2.000488.H56", "TenTTHC": "Mẫu", "DonViId": "H56.14",
+            "MaLinhVuc": "G15-LT", "TenLinhVuc": "Lý lịch tư pháp",
             "TenDonVi": "Sở Mẫu", "KenhThucHien": "2", "LoaiDoiTuong": "1", "ChuHoSo": "Lê Mẫu",
             "SoGiayToChuHoSo": "038051000938", "LoaiGiayToChuHoSo": "CCCD", "NgaySinhChuHoSo": "1951",
             "TrichYeuHoSo": "Mẫu", "NgayTiepNhan": "20260429191600", "TrangThaiHoSoId": 2, "HinhThucTra": 0
@@ -241,6 +271,8 @@ mod tests {
             "LoaiDoiTuong",
             "TenTTHC",
             "TrichYeuHoSo",
+            "MaLinhVuc",
+            "TenLinhVuc",
         ];
         for field in fields.into_iter().chain(["DonViId", "TenDonVi"]) {
             assert_eq!(refusal(field, json!("")), format!("{field}: empty"));
@@ -281,6 +313,14 @@ mod tests {
                 "NgaySinhChuHoSo: no such date",
             ),
             ("ChuHoSo", json!(["Lê Mẫu"]), "ChuHoSo: no text"),
+            ("ChuHoSo", json!("\n"), "ChuHoSo: empty"),
+            ("UyQuyen", json!("có"), "UyQuyen: neither yes nor no"),
+            ("LoaiGiayToChuHoSo", json!(""), "LoaiGiayToChuHoSo: empty"),
+            (
+                "ThanhPhanHoSo",
+                json!([{"MaGiayTo": "TP01", "DuocSoHoa": 2}]),
+                "DuocSoHoa: neither yes nor no",
+            ),
             (
                 "TienTrinh",
                 json!([{"ThoiGian": "sáng nay"}]),
@@ -295,6 +335,52 @@ mod tests {
         for (field, value, cause) in cases {
             assert_eq!(refusal(field, value), cause);
         }
+    }
+
+    fn due(row: &Value) -> (Value, Vec<Value>, Vec<String>) {
+        match expected(row, "") {
+            Expected::Due {
+                item,
+                progress,
+                refused,
+            } => (item, progress, refused),
+            other => panic!("not due: {other:?}"),
+        }
+    }
+
+    #[test]
+    fn no_channel_is_the_counter() {
+        let mut row = row();
+        assert_eq!(due(&row).0["KenhThucHien"], "2");
+        row["KenhThucHien"] = json!(" ");
+        assert_eq!(due(&row).0["KenhThucHien"], "1");
+        row.as_object_mut().unwrap().remove("KenhThucHien");
+        assert_eq!(due(&row).0["KenhThucHien"], "1");
+    }
+
+    #[test]
+    fn nothing_is_paid_while_it_is_asked_for() {
+        let mut row = row();
+        row["LePhi"] = json!([{"MaPhiLePhi": "LP01", "Gia": 150_000.0, "HinhThucThu": 2}]);
+        let item = due(&row).0;
+        assert_eq!(item["DuocThanhToanTrucTuyen"], "2");
+        assert_eq!(item["DanhSachLePhi"][0]["Gia"], "150000");
+        row["TrangThaiHoSoId"] = json!(6);
+        assert_eq!(due(&row).0["DuocThanhToanTrucTuyen"], "0");
+    }
+
+    #[test]
+    fn step_without_an_officer_or_words_is_refused_and_the_dossier_is_not() {
+        let mut row = row();
+        row["TienTrinh"] = json!([
+            {"ThoiGian": "20260429191600", "TrangThai": 2, "NguoiGui": "cb01", "ThaoTac": "Tiếp nhận\nhồ sơ"},
+            {"ThoiGian": "20260429191700", "TrangThai": 4, "ThaoTac": "Chuyển xử lý"},
+            {"ThoiGian": "20260429191800", "TrangThai": 4, "NguoiGui": "cb01"},
+        ]);
+        let (_, progress, refused) = due(&row);
+        assert_eq!(progress.len(), 1);
+        assert_eq!(progress[0]["NoiDungXuLy"], "Tiếp nhận hồ sơ");
+        assert_eq!(refused, ["NguoiGui: empty", "ThaoTac: empty"]);
     }
 
     #[test]

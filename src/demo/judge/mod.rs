@@ -33,7 +33,7 @@ pub struct Verdict {
     pub duplicates: Vec<Duplicate>,
     /// Dossiers that are there and say something else than they must.
     pub different: Vec<Difference>,
-    /// Dossiers that deserve to be refused, counted by cause: `"ChuHoSo: empty"`.
+    /// Dossiers that deserve to be refused, and steps of dossiers that are due, counted by cause: `"ChuHoSo: empty"`.
     pub refused: BTreeMap<String, usize>,
     /// Dossiers that the portal does not count yet, because nobody has received them.
     pub not_due: usize,
@@ -44,7 +44,7 @@ pub struct Verdict {
 impl Verdict {
     /// True if everything that must be there is there, once, as it must be, and nothing else is.
     ///
-    /// Refused dossiers do not spoil it: they are what the input deserves.
+    /// What is refused does not spoil it: it is what the input deserves.
     #[must_use]
     pub fn is_clean(&self) -> bool {
         self.missing.is_empty()
@@ -95,7 +95,14 @@ pub fn judge(
     let mut due = BTreeMap::new();
     for row in one_stop {
         match expected(row, files) {
-            Expected::Due { item, progress } => {
+            Expected::Due {
+                item,
+                progress,
+                refused,
+            } => {
+                for cause in refused {
+                    *verdict.refused.entry(cause).or_default() += 1;
+                }
                 if let Entry::Vacant(place) = due.entry(code_of(&item)) {
                     place.insert((item, progress));
                 } else {

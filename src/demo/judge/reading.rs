@@ -7,10 +7,21 @@ use unicode_normalization::UnicodeNormalization;
 /// What was read, or why the row deserves to be refused.
 pub(super) type Read<T> = Result<T, String>;
 
-/// Text in NFC, because senders mix composed and decomposed letters; empty if the field is absent or null.
+/// Text of one line in NFC, because senders mix composed and decomposed letters; empty if the field is absent or null.
+/// White space, line breaks too, is one blank between words and none around them.
 ///
 /// A number counts as its digits: systems send the same code now as text, now as a number.
 pub(super) fn text(row: &Value, field: &str) -> Read<String> {
+    Ok(one_line(&stated(row, field)?))
+}
+
+/// Words with one blank between them.
+pub(super) fn one_line(text: &str) -> String {
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+/// Text in NFC, blanks as they are stated: dates, and paths of files.
+pub(super) fn stated(row: &Value, field: &str) -> Read<String> {
     match row.get(field) {
         None | Some(Value::Null) => Ok(String::new()),
         Some(Value::String(text)) => Ok(text.nfc().collect()),
@@ -22,7 +33,7 @@ pub(super) fn text(row: &Value, field: &str) -> Read<String> {
 /// Text that must be there.
 pub(super) fn mandatory(row: &Value, field: &str) -> Read<String> {
     let text = text(row, field)?;
-    if text.trim().is_empty() {
+    if text.is_empty() {
         Err(format!("{field}: empty"))
     } else {
         Ok(text)
@@ -39,9 +50,41 @@ pub(super) fn code(row: &Value, field: &str, codes: &[&str]) -> Read<String> {
     }
 }
 
+/// Yes (1, true) or no (0, false, empty, absent), as text or not.
+pub(super) fn yes(row: &Value, field: &str) -> Read<bool> {
+    let said = match row.get(field) {
+        Some(Value::Bool(said)) => said.to_string(),
+        Some(Value::Number(number)) if number.as_f64() == Some(1.0) => "1".to_owned(),
+        Some(Value::Number(number)) if number.as_f64() == Some(0.0) => "0".to_owned(),
+        _ => text(row, field)?,
+    };
+    match said.as_str() {
+        "1" | "true" => Ok(true),
+        "" | "0" | "false" => Ok(false),
+        _ => Err(format!("{field}: neither yes nor no")),
+    }
+}
+
+/// Whole đồng from 0 to 10^12: an integer, a number that is one, or digits. `100.000` as text may be a hundred or a
+/// hundred thousand and is neither.
+pub(super) fn amount(row: &Value, field: &str) -> Read<u64> {
+    const MOST: u64 = 1_000_000_000_000;
+    let text = mandatory(row, field)?;
+    let whole = match row.get(field) {
+        // Numbers of this size are exact, so their digits before an empty fraction are the amount.
+        Some(Value::Number(number)) if number.is_f64() => text.strip_suffix(".0").unwrap_or_default(),
+        _ => text.as_str(),
+    };
+    Some(whole)
+        .filter(|whole| digits(whole))
+        .and_then(|whole| whole.parse().ok())
+        .filter(|whole| *whole <= MOST)
+        .ok_or_else(|| format!("{field}: no amount in đồng"))
+}
+
 /// A local date-time `yyyyMMddHHmmss` that exists, or empty.
 pub(super) fn moment(row: &Value, field: &str) -> Read<String> {
-    let text = text(row, field)?;
+    let text = stated(row, field)?;
     if text.is_empty() || is_moment(&text) {
         Ok(text)
     } else {
@@ -51,7 +94,7 @@ pub(super) fn moment(row: &Value, field: &str) -> Read<String> {
 
 /// A birth date `dd/MM/yyyy`, `MM/yyyy` or `yyyy` that exists, or empty.
 pub(super) fn birth(row: &Value, field: &str) -> Read<()> {
-    let text = text(row, field)?;
+    let text = stated(row, field)?;
     let parts: Vec<&str> = text.split('/').collect();
     let exists = match parts[..] {
         [""] => true,
@@ -74,6 +117,19 @@ pub(super) fn list<'a>(row: &'a Value, field: &str) -> Read<&'a [Value]> {
         Some(Value::Array(list)) => Ok(list),
         Some(_) => Err(format!("{field}: no list")),
     }
+}
+
+/// The address of a file, percent-encoded: accents, blanks and plus signs would break in it.
+pub(super) fn link(files: &str, path: &str) -> String {
+    let mut link = files.to_owned();
+    for byte in path.bytes() {
+        if byte.is_ascii_alphanumeric() || b"-_.~/".contains(&byte) {
+            link.push(char::from(byte));
+        } else {
+            link.push_str(&format!("%{byte:02X}"));
+        }
+    }
+    link
 }
 
 /// `text` if it has at most `most` characters, else shortened to `most` with a visible mark as the last one.
@@ -246,6 +302,64 @@ mod tests {
     fn long_text_is_cut_between_letters_with_a_mark() {
         assert_eq!(cut("Hường", 5), "Hường");
         assert_eq!(cut("Hường Lê", 5), "Hườn…");
+    }
+
+    #[test]
+    fn yes_and_no_are_known_in_every_writing_and_nothing_else() {
+        let said = |value: Value| yes(&json!({"a": value}), "a");
+        for value in [json!(1), json!(1.0), json!("1"), json!(true), json!(" true")] {
+            assert_eq!(said(value), Ok(true));
+        }
+        for value in [
+            json!(0),
+            json!("0"),
+            json!(false),
+            json!("false"),
+            json!(""),
+            Value::Null,
+        ] {
+            assert_eq!(said(value), Ok(false));
+        }
+        for value in [json!(2), json!("có"), json!(0.5), json!("True")] {
+            assert_eq!(said(value), Err("a: neither yes nor no".to_owned()));
+        }
+        assert_eq!(said(json!([])), Err("a: no text".to_owned()));
+        assert_eq!(yes(&json!({}), "a"), Ok(false));
+    }
+
+    #[test]
+    fn amounts_are_whole_and_not_beyond_measure() {
+        let read = |value: Value| amount(&json!({"a": value}), "a");
+        for value in [
+            json!(150_000),
+            json!(150_000.0),
+            json!("150000"),
+            json!(" 0150000 "),
+        ] {
+            assert_eq!(read(value), Ok(150_000));
+        }
+        assert_eq!(read(json!(1_000_000_000_000_u64)), Ok(1_000_000_000_000));
+        assert_eq!(read(json!(1e12)), Ok(1_000_000_000_000));
+        let bad = [
+            json!(1_000_000_000_001_u64),
+            json!(1e300),
+            json!(-1),
+            json!(0.5),
+            json!("100.000"),
+            json!("1e5"),
+            json!("-1"),
+            json!("99999999999999999999"),
+        ];
+        for value in bad {
+            assert_eq!(read(value), Err("a: no amount in đồng".to_owned()));
+        }
+        assert_eq!(read(json!("")), Err("a: empty".to_owned()));
+    }
+
+    #[test]
+    fn line_breaks_are_blanks() {
+        let row = json!({"a": " Lê\nThị\r\n\u{a0} Mẫu\t"});
+        assert_eq!(text(&row, "a"), Ok("Lê Thị Mẫu".to_owned()));
     }
 
     #[test]
