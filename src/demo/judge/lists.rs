@@ -43,11 +43,12 @@ pub(super) fn fees(row: &Value) -> Read<Vec<Value>> {
     let mut by_id = BTreeMap::new();
     for fee in list(row, "LePhi")? {
         let kind = mandatory(fee, "MaPhiLePhi")?;
+        let price = amount(fee, "Gia")?;
         let item = json!({
             "TenPhiLePhi": text(fee, "TenPhiLePhi")?,
             "MaPhiLePhi": kind,
             "HinhThucThu": code(fee, "HinhThucThu", &["1", "2"])?,
-            "Gia": amount(fee, "Gia")?.to_string(),
+            "Gia": price.to_string(),
             "LoaiPhiLePhi": if kind.starts_with("LP") { "1" } else { "2" },
         });
         by_id.insert(numbered(&mut seen, &kind), item);

@@ -121,15 +121,14 @@ pub(super) fn list<'a>(row: &'a Value, field: &str) -> Read<&'a [Value]> {
 
 /// The address of a file, percent-encoded: accents, blanks and plus signs would break in it.
 pub(super) fn link(files: &str, path: &str) -> String {
-    let mut link = files.to_owned();
-    for byte in path.bytes() {
+    let encoded = path.bytes().map(|byte| {
         if byte.is_ascii_alphanumeric() || b"-_.~/".contains(&byte) {
-            link.push(char::from(byte));
+            char::from(byte).to_string()
         } else {
-            link.push_str(&format!("%{byte:02X}"));
+            format!("%{byte:02X}")
         }
-    }
-    link
+    });
+    std::iter::once(files.to_owned()).chain(encoded).collect()
 }
 
 /// `text` if it has at most `most` characters, else shortened to `most` with a visible mark as the last one.
