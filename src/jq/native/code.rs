@@ -43,11 +43,17 @@ fn convert(tables: &Tables, table: &Val, code: &Val, direction: Direction) -> Ou
     } else {
         code
     };
+    let file = tables.file_of(name);
+    let then = match direction {
+        Direction::ToCanonical => "then have the record sent again",
+        // What is parked for want of a code is tried again with a newer version of the dossier.
+        Direction::ToNative => "the dossier is tried again at its next change",
+    };
     refuse(
         Fault::new("table-missing-entry")
-            .file(tables.file_of(name))
+            .remedy(format!("add the code to {file}; {then}"))
+            .file(file)
             .found(shown)
-            .expected(format!("a {column} code of the table"))
-            .remedy("add the code to the table; what waits for it is then released"),
+            .expected(format!("a {column} code of the table")),
     )
 }

@@ -221,7 +221,7 @@ fn refusals_name_code_place_and_remedy_and_never_the_value() {
             json!("9"),
             "to_canonical(\"channel\")",
             "tables/channel.csv: [table-missing-entry] push.dossier.record: found 9; expected a native code of the \
-             table; next add the code to the table; what waits for it is then released"
+             table; next add the code to tables/channel.csv; then have the record sent again"
                 .to_owned(),
         ),
         (json!("31/02/2026"), "parse_date(\"%d/%m/%Y\")", format!("adapter.toml:7: {time} a time that exists, written as %d/%m/%Y; {again}")),
