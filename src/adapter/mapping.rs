@@ -4,9 +4,13 @@ use serde_json::Value as Json;
 
 use super::settings::Settings;
 use super::workshop::{Sight, Workshop};
+use crate::dossier::fold_code;
 use crate::fault::Fault;
 use crate::jq::{Error, Filter};
 use crate::read::Table;
+
+/// Longest code in characters: whatever is longer is no code but a text that strayed into its field.
+const CODE: usize = 100;
 
 /// One thing that a record says.
 #[derive(Clone, PartialEq, Eq)]
@@ -26,20 +30,34 @@ impl std::fmt::Debug for Fact {
     }
 }
 
-/// The jq `map` of a webhook or pull.
+/// The jq `map` and `code` of a webhook or pull.
 #[derive(Debug, Clone)]
 pub(super) struct Mapping {
     filter: Filter,
+    code: Option<Filter>,
     settings: Settings,
 }
 
 impl Mapping {
     pub(super) fn read(table: &Table<'_>, settings: &Settings, workshop: &Workshop<'_>) -> Option<Self> {
-        let filter = workshop.filter(&table.get("map")?, Sight::Mapping, &["settings", "system"])?;
+        let compile = |key| workshop.filter(&table.get(key)?, Sight::Mapping, &["settings", "system"]);
+        let (filter, code) = (compile("map"), compile("code"));
         Some(Self {
-            filter,
+            filter: filter?,
+            code,
             settings: settings.clone(),
         })
+    }
+
+    /// The code under which people know the record. It is asked for apart from `map`, so that a record which cannot be
+    /// mapped is found all the same; what fails or gives no text is no code.
+    pub(super) fn code(&self, record: &Json) -> Option<String> {
+        match self.code.as_ref()?.one(record, &self.settings.mapping()) {
+            Ok(Json::String(code)) if code.chars().count() <= CODE => {
+                Some(fold_code(&code)).filter(|code| !code.is_empty())
+            }
+            _ => None,
+        }
     }
 
     /// The facts of a record, at least one.

@@ -48,7 +48,7 @@ pub struct Span {
 impl Pull {
     pub(super) const KEYS: Keys = &[
         "method", "path", "url", "query", "headers", "body", "send", "receive", "answer", "records", "every",
-        "map", "cursor", "start", "overlap", "window", "next",
+        "map", "code", "cursor", "start", "overlap", "window", "next",
     ];
 
     pub(super) fn read(
@@ -183,6 +183,12 @@ impl Pull {
             latest
         };
         stated.map(|stated| stated.min(span.until)).max(before)
+    }
+
+    /// The code under which people know the record, normalised; `None` where the manifest has no `code`, or it finds none.
+    #[must_use]
+    pub fn code(&self, record: &Json) -> Option<String> {
+        self.mapping.code(record)
     }
 
     /// What the record says.

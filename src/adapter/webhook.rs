@@ -33,7 +33,7 @@ pub struct Webhook {
 const LIMIT: u64 = 10 << 20;
 
 impl Webhook {
-    pub(super) const KEYS: Keys = &["path", "verify", "map", "reply", "limit", "receive"];
+    pub(super) const KEYS: Keys = &["path", "verify", "map", "code", "reply", "limit", "receive"];
 
     pub(super) fn read(
         name: &str,
@@ -113,6 +113,12 @@ impl Webhook {
         self.verify
             .holds(&body, &self.settings.call(&scope))
             .map_err(super::fault)
+    }
+
+    /// The code under which people know the record, normalised; `None` where the manifest has no `code`, or it finds none.
+    #[must_use]
+    pub fn code(&self, record: &Json) -> Option<String> {
+        self.mapping.code(record)
     }
 
     /// What the record says.

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use super::{AdminError, Limit};
 use crate::dossier::{DossierId, Origin};
 use crate::stage::Shared;
-use crate::store::{Delivery, ReplicaSummary, State as DeliveryState};
+use crate::store::{Delivery, HeldRecord, ReplicaSummary, State as DeliveryState};
 
 /// A dossier as operators see it.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -71,9 +71,8 @@ pub(super) async fn show(
     Path(code): Path<String>,
 ) -> Result<Json<Shown>, AdminError> {
     let Some(replica) = shared.store.find_replica(&code).await? else {
-        return Err(AdminError::NotFound(format!(
-            "no dossier is known under {code:?}; a record that could not be read is under `lienthong dead-letter list`"
-        )));
+        let held = shared.store.held_records(&code).await?;
+        return Err(AdminError::NotFound(unknown(&code, &held)));
     };
     let dossier = replica.dossier;
     let deliveries = shared.store.deliveries_of(dossier.id).await?;
@@ -119,6 +118,35 @@ fn for_list(state: &DeliveryState) -> DeliveryState {
             held: *held,
         },
         other => other.clone(),
+    }
+}
+
+/// Why there is no dossier under the code, and where to look next.
+fn unknown(code: &str, held: &[HeldRecord]) -> String {
+    let refused: Vec<String> = held
+        .iter()
+        .filter(|record| record.waits.is_none())
+        .map(|record| format!("`lienthong dead-letter show {}`", record.id))
+        .collect();
+    let waiting = held
+        .iter()
+        .find_map(|record| Some((record, record.waits.as_ref()?)));
+    match (refused.as_slice(), waiting) {
+        ([], None) => format!(
+            "no dossier is known under {code:?}; a record that could not be read is under `lienthong dead-letter list`"
+        ),
+        ([], Some((record, reason))) => format!(
+            "no dossier is known under {code:?}, but a record of it from {} waits: {reason}",
+            record.system
+        ),
+        ([one], _) => {
+            format!("no dossier is known under {code:?}, but a record of it was refused: {one} says why")
+        }
+        (all, _) => format!(
+            "no dossier is known under {code:?}, but {} records of it were refused: {} say why",
+            all.len(),
+            all.join(", ")
+        ),
     }
 }
 

@@ -159,6 +159,7 @@ fn held_row(event: &Event, state: InboxState, now: Timestamp) -> InboxRow {
         raw_hash: dossier::hash::content(&raw.as_str().into()),
         raw,
         state,
+        code: None,
         dossier: Some(event.data.id),
         event: Some(event.id.clone()),
         mapping: String::new(),

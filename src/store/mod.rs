@@ -18,8 +18,8 @@ pub mod rows;
 mod sqlite;
 
 pub use rows::{
-    Counts, DeadLetter, Delivery, InboxRow, InboxState, Item, Outcome, Parent, Presence, Replica,
-    ReplicaSummary, State, Wanted,
+    Counts, DeadLetter, Delivery, HeldRecord, InboxRow, InboxState, Item, Outcome, Parent, Presence, Replica,
+    ReplicaSummary, SUPERSEDED, State, Taken, Wanted,
 };
 
 /// Why the store could not do its work. The caller retries: nothing was written.
@@ -113,6 +113,8 @@ pub trait Store: Send + Sync + 'static {
     async fn dead_letters(&self, limit: u32) -> Result<Vec<DeadLetter>, StoreError>;
     /// One of them, with the record as it came in where it was a refused record.
     async fn dead_letter(&self, id: &str) -> Result<Option<(DeadLetter, Option<String>)>, StoreError>;
+    /// Refused and waiting records that people know under `code`, oldest first.
+    async fn held_records(&self, code: &str) -> Result<Vec<HeldRecord>, StoreError>;
     /// How many rows there are in each state.
     async fn counts(&self) -> Result<Counts, StoreError>;
 }
@@ -134,6 +136,9 @@ pub trait Transaction: Send {
 
     /// Keeps records and what became of them. A refused or waiting record that is already listed is not listed twice.
     async fn put_inbox(&mut self, rows: &[InboxRow]) -> Result<(), StoreError>;
+    /// Closes the refused records for which a newer one of the same adapter and code was taken: they become ignored. A
+    /// record that had come before the refused one too is no newer one, only repeated.
+    async fn close_refused(&mut self, taken: &[Taken]) -> Result<(), StoreError>;
     /// Replaces shadows.
     async fn put_shadows(&mut self, shadows: &[(String, DossierId, Shadow)]) -> Result<(), StoreError>;
     /// Queues events for the broker.

@@ -21,6 +21,8 @@ pub struct InboxRow {
     pub raw: String,
     /// What became of it.
     pub state: InboxState,
+    /// Code under which people know the record, normalised; known also of a record that cannot be mapped.
+    pub code: Option<String>,
     /// Dossier that it is about, where that is known.
     pub dossier: Option<DossierId>,
     /// Event that it became.
@@ -40,6 +42,31 @@ pub enum InboxState {
     Refused(Fault),
     /// It says nothing new, or the mapping left it out on purpose.
     Ignored(String),
+}
+
+/// A record that was taken: it says what the older records of its code say, or more.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Taken {
+    /// Adapter that it came through.
+    pub adapter: String,
+    /// Its code, normalised.
+    pub code: String,
+    /// SHA-256 of the record, lower hex.
+    pub raw_hash: String,
+}
+
+/// Reason of a refused record that a newer one has closed.
+pub const SUPERSEDED: &str = "a newer record was taken";
+
+/// A record that has not been taken so far.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HeldRecord {
+    /// `inbox-17`; the id of the dead letter if it was refused.
+    pub id: String,
+    /// System that it came from.
+    pub system: String,
+    /// What it waits for; `None`: it was refused.
+    pub waits: Option<String>,
 }
 
 /// A dossier as this store knows it.
@@ -225,7 +252,8 @@ pub struct DeadLetter {
     pub system: String,
     /// Operation: `webhook.dossier`, `push.progress`.
     pub operation: String,
-    /// Code of the dossier where it is known, else its id; absent for a record that could not be read so far.
+    /// Code of the dossier where it is known, else the record's own, else the dossier's id; absent where none of them is
+    /// known.
     pub dossier: Option<String>,
     /// Since when.
     pub since: Timestamp,

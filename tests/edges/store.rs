@@ -68,6 +68,7 @@ macro_rules! conformance {
         records::transactions_take_turns
         records::refused_and_waiting_records_are_listed_once
         records::records_that_were_taken_are_all_kept
+        records::refused_record_is_found_by_its_code_until_a_newer_one_is_taken
         records::dead_letter_tells_cause_and_keeps_the_raw_record
         records::outbox_keeps_its_order_and_forgets_what_is_said
         records::journal_knows_what_was_merged

@@ -106,15 +106,15 @@ async fn unmappable_record_is_kept_raw_and_listed_once_with_its_remedy() {
                 wrong.what
             );
         }
-        // listed once, however often it was told
+        // listed once, however often it was told, under the code that people ask for
         let letters = cli(site.socket(), &["dead-letter", "list"]).await;
-        let letters = letters.as_array().unwrap();
-        assert_eq!(letters.len(), n as usize, "{}: {letters:#?}", wrong.what);
-        let letter = letters
-            .iter()
-            .find(|letter| letter["cause"]["field"] == wrong.field)
-            .unwrap();
-        assert_eq!(letter["system"], "one-stop");
+        let [letter] = letters.as_array().unwrap().as_slice() else {
+            panic!("{}: {letters:#?}", wrong.what)
+        };
+        assert_eq!(
+            (&letter["system"], &letter["dossier"]),
+            (&json!("one-stop"), &json!(code(n)))
+        );
         let cause = &letter["cause"];
         assert_eq!(cause["code"], wrong.code, "{}: {cause}", wrong.what);
         assert_eq!(cause["field"], wrong.field, "{}: {cause}", wrong.what);
@@ -134,6 +134,8 @@ async fn unmappable_record_is_kept_raw_and_listed_once_with_its_remedy() {
         site.tell(&row(n)).await;
         site.arrived(&code(n), "book").await;
         assert_eq!(target.counts()[&code(n)], 1, "{}", wrong.what);
+        let letters = cli(site.socket(), &["dead-letter", "list"]).await;
+        assert_eq!(letters, json!([]), "{}: it is mended", wrong.what);
     }
     site.stop().await;
 }
@@ -154,6 +156,54 @@ async fn good_records_beside_a_bad_one_go_on() {
         site.arrived(&code(n), "book").await;
     }
     assert!(site.deliveries(&code(2), "book").await.is_empty());
+    site.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn refused_record_is_listed_until_a_newer_one_of_its_code_is_taken() {
+    let target = Target::start().await;
+    let site = Site::start(&[("book", MANIFEST, &target.url)]).await;
+    let hook = site.hook("/hooks/one-stop");
+    let wrong = |n, status: u32| {
+        let mut row = row(n);
+        row["TrangThaiHoSoId"] = json!(status);
+        row
+    };
+    let listed = async || {
+        let letters = cli(site.socket(), &["dead-letter", "list"]).await;
+        let mut codes: Vec<String> = letters
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|letter| letter["dossier"].as_str().unwrap().to_owned())
+            .collect();
+        codes.sort();
+        codes
+    };
+    site.learn(&row(1)).await;
+    for bad in [wrong(1, 98), wrong(1, 99), wrong(2, 99)] {
+        assert_eq!(post(&hook, &bad).await.1["maLoi"], "refused");
+    }
+    assert_eq!(listed().await, [code(1), code(1), code(2)]);
+
+    // what was told before the refusal and is told once more mends nothing
+    assert_eq!(post(&hook, &row(1)).await.0, 200);
+    assert_eq!(listed().await, [code(1), code(1), code(2)]);
+
+    // a newer record closes all that were refused before it, and no other dossier's
+    let mut newer = row(1);
+    newer["MaHoSo"] = json!(format!(" {} ", code(1).to_lowercase()));
+    assert_eq!(post(&hook, &newer).await.1["maLoi"], "0");
+    assert_eq!(listed().await, [code(2)]);
+    let kept = contents(&site.file()).await;
+    let closed = kept["inbox"]
+        .matches("'ignored'|'a newer record was taken'")
+        .count();
+    assert_eq!(closed, 2, "kept, with the reason");
+
+    // what is wrong again is listed again
+    assert_eq!(post(&hook, &wrong(1, 98)).await.1["maLoi"], "refused");
+    assert_eq!(listed().await, [code(1), code(2)]);
     site.stop().await;
 }
 

@@ -15,6 +15,9 @@ const ALIAS: &str = "000.00.00.H56-260510-90003";
 /// Rejected before anybody received it: the portal does not count it.
 const NEVER_RECEIVED: &str = "000.00.07.H56-230812-0001";
 
+/// Of a record that no mapping can read.
+const REFUSED: &str = "000.00.14.H56-230719-0099";
+
 async fn province() -> (World, Vec<Value>) {
     let world = world(None, &[]).await;
     let finals = finals().await;
@@ -27,7 +30,7 @@ async fn province() -> (World, Vec<Value>) {
 /// A record that no mapping can read: the code of its channel is in no table.
 async fn refused(world: &World, row: &Value) -> Value {
     let mut row = row.clone();
-    row["MaHoSo"] = json!("000.00.14.H56-230719-0099");
+    row["MaHoSo"] = json!(REFUSED);
     row["KenhThucHien"] = json!("9");
     let (status, answer) = tell(world, &row).await;
     assert_eq!(status, 200, "kept, so the sender need not come again");
@@ -276,6 +279,27 @@ async fn dead_letters_are_listed_with_their_remedy_and_shown_with_the_record() {
     ] {
         assert!(shown.contains(said), "{said} in {shown}");
     }
+
+    // asked for by its code, it is found before it is a dossier
+    assert_eq!(letter["dossier"], REFUSED);
+    let ran = ask(&world, &["dossier", "show", &REFUSED.to_lowercase()]).await;
+    assert_eq!((ran.code, ran.out.as_str()), (3, ""), "{ran:?}");
+    assert!(
+        ran.err.contains(&format!("`lienthong dead-letter show {id}`")),
+        "{}",
+        ran.err
+    );
+    let mut mended = record;
+    mended["KenhThucHien"] = rows[0]["KenhThucHien"].clone();
+    let (_, answer) = tell(&world, &mended).await;
+    assert_eq!(answer["maLoi"], "0");
+    settle_told(&world).await;
+    let ran = ask(&world, &["dossier", "show", REFUSED, "--json"]).await;
+    assert_eq!((ran.code, &ran.json()["code"]), (0, &json!(REFUSED)), "{ran:?}");
+    assert_eq!(
+        ask(&world, &["dead-letter", "list", "--json"]).await.json(),
+        json!([])
+    );
 
     let ran = ask(&world, &["dead-letter", "show", "inbox-4711"]).await;
     assert_eq!(ran.code, 3, "{ran:?}");

@@ -112,6 +112,27 @@ fn what_a_find_shows_decides() {
 }
 
 #[test]
+fn a_record_has_its_code_though_it_cannot_be_mapped() {
+    let code = r#"code = 'if .no == "?" then error else .no end'"#;
+    let adapter = World::sound()
+        .with("limit = \"1 MiB\"", &format!("limit = \"1 MiB\"\n{code}"))
+        .with("every = \"30s\"", &format!("every = \"30s\"\n{code}"))
+        .load()
+        .unwrap();
+    let (webhook, pull) = (&adapter.webhooks[0], &adapter.pulls[0]);
+    let unmappable = json!({"no": " h56-1", "state": "9"});
+    assert!(webhook.map(&unmappable).is_err());
+    assert_eq!(webhook.code(&unmappable).as_deref(), Some("H56-1"));
+    assert_eq!(pull.code(&unmappable).as_deref(), Some("H56-1"));
+    let strayed = "x".repeat(101);
+    for no in [json!("?"), json!(7), json!(null), json!(" "), json!(strayed)] {
+        assert_eq!(webhook.code(&json!({"no": no})), None);
+    }
+    let without = World::sound().load().unwrap();
+    assert_eq!(without.webhooks[0].code(&unmappable), None);
+}
+
+#[test]
 fn a_webhook_is_verified_and_read() {
     let adapter = World::sound().load().unwrap();
     let webhook = &adapter.webhooks[0];

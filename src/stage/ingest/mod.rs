@@ -5,7 +5,7 @@
 //! is compared with the system's shadow, and what it says anew becomes one event. [`webhook`] is the door for systems
 //! that tell us, [`pull`] asks those that do not.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use jiff::Timestamp;
 use serde_json::Value;
@@ -14,7 +14,7 @@ use super::{Shared, StageError};
 use crate::adapter::{Adapter, Fact};
 use crate::dossier;
 use crate::fault::Fault;
-use crate::store::{InboxRow, InboxState};
+use crate::store::{InboxRow, InboxState, SUPERSEDED, Taken};
 
 mod place;
 pub mod pull;
@@ -72,14 +72,26 @@ pub async fn admit(
     records: Vec<Record>,
     position: Option<Position<'_>>,
 ) -> Result<Vec<InboxState>, StageError> {
-    let mappings = futures_util::future::join_all(records.iter().map(|record| map(shared, record))).await;
+    let mapped = futures_util::future::join_all(records.iter().map(|record| map(shared, record))).await;
+    let (codes, mappings): (Vec<_>, Vec<_>) = mapped.into_iter().unzip();
 
     let mut transaction = shared.store.begin().await?;
     let placed = place::place(shared, transaction.as_mut(), &records, mappings).await?;
     let mut states = Vec::with_capacity(records.len());
     let mut rows = Vec::with_capacity(records.len());
-    for (record, placed) in records.into_iter().zip(placed.records) {
+    let mut taken = Vec::new();
+    for ((record, code), placed) in records.into_iter().zip(codes).zip(placed.records) {
         states.push(placed.state.clone());
+        let raw_hash = dossier::hash::content(&record.raw.as_str().into());
+        if let Some(code) = code.as_ref().filter(|_| placed.taken()) {
+            let closing = Taken {
+                adapter: record.adapter.name.clone(),
+                code: code.clone(),
+                raw_hash: raw_hash.clone(),
+            };
+            close_before(&mut rows, &closing);
+            taken.push(closing);
+        }
         if matches!(
             (record.door, &placed.state),
             (Door::Pull(_), InboxState::Ignored(_))
@@ -99,14 +111,16 @@ pub async fn admit(
             adapter: record.adapter.name.clone(),
             operation,
             observed: record.observed,
-            raw_hash: dossier::hash::content(&record.raw.as_str().into()),
+            raw_hash,
             raw: record.raw,
             state: placed.state,
+            code,
             dossier: placed.dossier,
             event: placed.event,
             mapping: record.adapter.version.clone(),
         });
     }
+    transaction.close_refused(&taken).await?;
     transaction.put_inbox(&rows).await?;
     transaction.put_shadows(&placed.shadows).await?;
     transaction.put_outbox(&placed.events).await?;
@@ -123,19 +137,91 @@ pub async fn admit(
     Ok(states)
 }
 
-/// What the adapter's mapping makes of a record, on the mapping threads.
-async fn map(shared: &Shared, record: &Record) -> Result<Vec<Fact>, Fault> {
+/// The same within a batch as [`close_refused`](crate::store::Transaction::close_refused) among what is stored: what was
+/// refused before the record that is taken now need not be listed.
+fn close_before(rows: &mut [InboxRow], taken: &Taken) {
+    let mut repeated = false;
+    for row in rows {
+        if row.adapter != taken.adapter || row.code.as_deref() != Some(&taken.code) {
+            continue;
+        }
+        if matches!(row.state, InboxState::Refused(_)) && !repeated {
+            row.state = InboxState::Ignored(SUPERSEDED.to_owned());
+        }
+        repeated |= row.raw_hash == taken.raw_hash;
+    }
+}
+
+/// Under which code people know a record, and what the adapter's mapping makes of it, on the mapping threads.
+async fn map(shared: &Shared, record: &Record) -> (Option<String>, Result<Vec<Fact>, Fault>) {
     let adapter = Arc::clone(&record.adapter);
     let (door, value) = (record.door, record.value.clone());
+    // Left here before the mapping begins: a record whose mapping does not end has its code too.
+    let code = Arc::new(OnceLock::new());
+    let found = Arc::clone(&code);
     let mapped = shared.workers.run(move || match door {
-        Door::Webhook(index) => adapter.webhooks[index].map(&value),
-        Door::Pull(index) => adapter.pulls[index].map(&value),
+        Door::Webhook(index) => {
+            let webhook = &adapter.webhooks[index];
+            found.get_or_init(|| webhook.code(&value));
+            webhook.map(&value)
+        }
+        Door::Pull(index) => {
+            let pull = &adapter.pulls[index];
+            found.get_or_init(|| pull.code(&value));
+            pull.map(&value)
+        }
     });
-    match mapped.await {
+    let facts = match mapped.await {
         Ok(facts) => facts,
         Err(stuck) => Err(Fault::new("mapping-too-long")
             .found(stuck.to_string())
             .expected("a mapping that ends")
             .remedy("mend the adapter's mapping; the record is kept")),
+    };
+    (code.get().cloned().flatten(), facts)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn row(code: &str, raw: &str, state: InboxState) -> InboxRow {
+        InboxRow {
+            adapter: "one-stop".to_owned(),
+            operation: "pull.changes".to_owned(),
+            observed: Timestamp::UNIX_EPOCH,
+            raw_hash: raw.to_owned(),
+            raw: raw.to_owned(),
+            state,
+            code: Some(code.to_owned()),
+            dossier: None,
+            event: None,
+            mapping: String::new(),
+        }
+    }
+
+    #[test]
+    fn record_closes_what_was_refused_before_it_in_its_batch() {
+        let refused = || InboxState::Refused(Fault::new("bad-time"));
+        let closed = || InboxState::Ignored(SUPERSEDED.to_owned());
+        let mut rows = [
+            row("A", "1", refused()),
+            row("A", "2", InboxState::Mapped),
+            row("A", "3", refused()),
+            row("B", "4", refused()),
+        ];
+        let mut told = |code: &str, raw: &str| {
+            let taken = Taken {
+                adapter: "one-stop".to_owned(),
+                code: code.to_owned(),
+                raw_hash: raw.to_owned(),
+            };
+            close_before(&mut rows, &taken);
+            rows.iter().map(|row| row.state.clone()).collect::<Vec<_>>()
+        };
+        // "2" came before "3": told once more, it closes only what came before it
+        let mapped = InboxState::Mapped;
+        assert_eq!(told("A", "2"), [closed(), mapped.clone(), refused(), refused()]);
+        assert_eq!(told("A", "5"), [closed(), mapped, closed(), refused()]);
     }
 }

@@ -230,6 +230,11 @@ fn birth(adapter: &Adapter, patch: &Patch) -> Origin {
 }
 
 impl Placed {
+    /// The bus has all that the record says. What a mapping leaves out on purpose was not even placed.
+    pub(super) fn taken(&self) -> bool {
+        self.dossier.is_some() && matches!(self.state, InboxState::Mapped | InboxState::Ignored(_))
+    }
+
     fn of(dossier: DossierId, state: InboxState) -> Self {
         Self {
             state,

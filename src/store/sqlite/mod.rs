@@ -22,7 +22,8 @@ use sqlx::{AssertSqlSafe, Row, SqlSafeStr};
 use uuid::Uuid;
 
 use super::{
-    CodeKey, Counts, DeadLetter, Delivery, Parent, Replica, ReplicaSummary, Store, StoreError, Transaction,
+    CodeKey, Counts, DeadLetter, Delivery, HeldRecord, Parent, Replica, ReplicaSummary, Store, StoreError,
+    Transaction,
 };
 use crate::dossier::{DossierId, Hlc, fold_code};
 use crate::event::Event;
@@ -328,6 +329,10 @@ impl Store for Sqlite {
 
     async fn dead_letter(&self, id: &str) -> Result<Option<(DeadLetter, Option<String>)>, StoreError> {
         people::dead_letter(&self.readers, id).await
+    }
+
+    async fn held_records(&self, code: &str) -> Result<Vec<HeldRecord>, StoreError> {
+        people::held_records(&self.readers, code).await
     }
 
     async fn counts(&self) -> Result<Counts, StoreError> {

@@ -5,7 +5,8 @@ use sqlx::Row;
 use sqlx::sqlite::{SqlitePool, SqliteRow};
 
 use super::{delivery, document, time};
-use crate::store::{Counts, DeadLetter, ReplicaSummary, StoreError};
+use crate::dossier::fold_code;
+use crate::store::{Counts, DeadLetter, HeldRecord, ReplicaSummary, StoreError};
 
 pub(super) async fn list(pool: &SqlitePool, limit: u32) -> Result<Vec<ReplicaSummary>, StoreError> {
     let rows = sqlx::query(
@@ -34,14 +35,15 @@ pub(super) async fn list(pool: &SqlitePool, limit: u32) -> Result<Vec<ReplicaSum
 /// Both kinds of dead letters in one shape; `raw` only for a refused record.
 const LETTERS: &str = "
     with letters as (
-        select 'inbox-' || seq as id, adapter, operation, dossier_id, observed_ms as since_ms, cause, raw
+        select 'inbox-' || seq as id, adapter, operation, dossier_id, code as record_code, observed_ms as since_ms,
+               cause, raw
         from inbox where state = 'refused'
         union all
         select 'delivery-' || adapter || '-' || push || '-' || dossier_id || iif(item = '', '', '-' || item),
-               adapter, 'push.' || push, dossier_id, due_ms, cause, null
+               adapter, 'push.' || push, dossier_id, null, due_ms, cause, null
         from delivery where state = 'parked'
     )
-    select letters.*, coalesce(dossier.code, dossier_id) as code
+    select letters.*, coalesce(dossier.code, record_code, dossier_id) as code
     from letters left join dossier on dossier.id = dossier_id
     where ?1 is null or letters.id = ?1
     order by since_ms, letters.id limit ?2";
@@ -73,6 +75,25 @@ pub(super) async fn dead_letter(
     let row = sqlx::query(LETTERS).bind(id).bind(1).fetch_optional(pool).await?;
     row.map(|row| Ok((letter(&row)?, row.try_get("raw")?)))
         .transpose()
+}
+
+pub(super) async fn held_records(pool: &SqlitePool, code: &str) -> Result<Vec<HeldRecord>, StoreError> {
+    let rows = sqlx::query(
+        "select 'inbox-' || seq as id, adapter, iif(state = 'waiting', cause, null) as waits from inbox
+         where code = ?1 and state in ('refused', 'waiting') order by seq",
+    )
+    .bind(fold_code(code))
+    .fetch_all(pool)
+    .await?;
+    rows.iter()
+        .map(|row| {
+            Ok(HeldRecord {
+                id: row.try_get("id")?,
+                system: row.try_get("adapter")?,
+                waits: row.try_get("waits")?,
+            })
+        })
+        .collect()
 }
 
 pub(super) async fn counts(pool: &SqlitePool) -> Result<Counts, StoreError> {

@@ -11,7 +11,8 @@ use super::{REPLICAS, RESOLVE, batch, by_id, code_keys, delivery, document, ids,
 use crate::dossier::{DossierId, Hlc, Shadow};
 use crate::event::Event;
 use crate::store::{
-    CodeKey, InboxRow, InboxState, Item, Outcome, Replica, RowKey, StoreError, Transaction, Wanted,
+    CodeKey, InboxRow, InboxState, Item, Outcome, Replica, RowKey, SUPERSEDED, StoreError, Taken,
+    Transaction, Wanted,
 };
 
 /// The open write transaction; `begin immediate`, so that it never fails half way for want of the lock.
@@ -116,16 +117,37 @@ impl Transaction for SqliteTransaction {
             json!({
                 "adapter": row.adapter, "operation": row.operation, "observed": row.observed.as_millisecond(),
                 "raw_hash": row.raw_hash, "raw": row.raw, "state": state, "cause": cause,
-                "dossier": row.dossier, "event": row.event, "mapping": row.mapping,
+                "code": row.code, "dossier": row.dossier, "event": row.event, "mapping": row.mapping,
             })
         });
         self.write(
-            "insert into inbox (adapter, operation, observed_ms, raw_hash, raw, state, cause, dossier_id, event_id, mapping)
+            "insert into inbox (adapter, operation, observed_ms, raw_hash, raw, state, cause, code, dossier_id, event_id,
+                                mapping)
              select value ->> 'adapter', value ->> 'operation', value ->> 'observed', value ->> 'raw_hash',
-                    value ->> 'raw', value ->> 'state', value ->> 'cause', value ->> 'dossier', value ->> 'event',
-                    value ->> 'mapping'
+                    value ->> 'raw', value ->> 'state', value ->> 'cause', value ->> 'code', value ->> 'dossier',
+                    value ->> 'event', value ->> 'mapping'
              from json_each(?1) where true
              on conflict do nothing",
+            rows.collect(),
+        )
+        .await
+    }
+
+    async fn close_refused(&mut self, taken: &[Taken]) -> Result<(), StoreError> {
+        let rows = taken.iter().map(|taken| {
+            json!({"adapter": taken.adapter, "code": taken.code, "raw_hash": taken.raw_hash, "cause": SUPERSEDED})
+        });
+        self.write(
+            "update inbox set state = 'ignored', cause = ?1 ->> '$[0].cause' where seq in (
+                 select refused.seq
+                 from json_each(?1) cross join inbox as refused
+                     on refused.code = value ->> 'code' and refused.adapter = value ->> 'adapter'
+                     and refused.state = 'refused'
+                 -- a repetition of what came before the refusal says nothing about what was refused
+                 where not exists (
+                     select 1 from inbox as older
+                     where older.code = refused.code and older.adapter = refused.adapter
+                     and older.raw_hash = value ->> 'raw_hash' and older.seq < refused.seq))",
             rows.collect(),
         )
         .await

@@ -2,7 +2,7 @@
 
 use futures_util::FutureExt;
 use lienthong::dossier::{Hlc, Shadow};
-use lienthong::store::{InboxRow, InboxState, Store};
+use lienthong::store::{InboxRow, InboxState, Store, Taken};
 use serde_json::json;
 
 use super::{at, cause, code, commit, event, hlc, id, parked, put, replica, row, want, wanted};
@@ -15,6 +15,7 @@ fn record(raw: &str, state: InboxState) -> InboxRow {
         raw_hash: format!("hash of {raw}"),
         raw: raw.to_owned(),
         state,
+        code: None,
         dossier: None,
         event: None,
         mapping: "v1".to_owned(),
@@ -167,6 +168,111 @@ pub(super) async fn records_that_were_taken_are_all_kept(store: &dyn Store) {
     assert_eq!(inbox(store).await, expected);
 }
 
+pub(super) async fn refused_record_is_found_by_its_code_until_a_newer_one_is_taken(store: &dyn Store) {
+    let of = |n: u32, row: InboxRow| InboxRow {
+        code: Some(code(n)),
+        ..row
+    };
+    let elsewhere = InboxRow {
+        adapter: "other".to_owned(),
+        ..of(1, refused("{9}"))
+    };
+    let orphan = record("{8}", InboxState::Waiting("orphan".to_owned()));
+    let first = record("{1}", InboxState::Mapped);
+    commit(store, async |transaction| {
+        let rows = [
+            of(1, first),
+            of(1, refused("{2}")),
+            of(1, refused("{3}")),
+            of(2, refused("{2 of 2}")),
+            elsewhere,
+            of(1, orphan),
+            refused("{no code}"),
+        ];
+        transaction.put_inbox(&rows).await.unwrap();
+    })
+    .await;
+    let held = async || {
+        let held = store
+            .held_records(&format!(" {} ", code(1).to_lowercase()))
+            .await
+            .unwrap();
+        let held = held.into_iter().map(|held| (held.system, held.waits));
+        held.collect::<Vec<_>>()
+    };
+    let refused_at = |system: &str| (system.to_owned(), None);
+    let waits = || ("one-stop".to_owned(), Some("orphan".to_owned()));
+    let all = [
+        refused_at("one-stop"),
+        refused_at("one-stop"),
+        refused_at("other"),
+        waits(),
+    ];
+    assert_eq!(held().await, all);
+    assert_eq!(store.held_records("H56-none").await.unwrap(), []);
+    let listed = async || {
+        let letters = store.dead_letters(99).await.unwrap();
+        let mut listed: Vec<_> = letters
+            .into_iter()
+            .map(|letter| (letter.system, letter.dossier))
+            .collect();
+        listed.sort();
+        listed
+    };
+    let letter = |system: &str, code: Option<String>| (system.to_owned(), code);
+    let others = [
+        letter("one-stop", None),
+        letter("one-stop", Some(code(2))),
+        letter("other", Some(code(1))),
+    ];
+    assert_eq!(listed().await.len(), 5);
+
+    let take = async |raw: &str| {
+        let taken = Taken {
+            adapter: "one-stop".to_owned(),
+            code: code(1),
+            raw_hash: format!("hash of {raw}"),
+        };
+        commit(store, async |transaction| {
+            transaction.close_refused(&[taken]).await.unwrap();
+        })
+        .await;
+    };
+    take("{1}").await;
+    assert_eq!(held().await, all, "it came before them");
+    take("{2}").await;
+    assert_eq!(
+        held().await,
+        [refused_at("one-stop"), refused_at("other"), waits()],
+        "what can be read now is no longer refused; it came before the other"
+    );
+    take("{4}").await;
+    assert_eq!(held().await, [refused_at("other"), waits()]);
+    assert_eq!(listed().await, others);
+
+    // what was closed is kept, and the same record may be refused anew
+    commit(store, async |transaction| {
+        transaction.put_inbox(&[of(1, refused("{2}"))]).await.unwrap();
+    })
+    .await;
+    assert_eq!(
+        held().await,
+        [refused_at("other"), waits(), refused_at("one-stop")]
+    );
+    take("{4}").await;
+    let expected = [
+        ("ignored", 3),
+        ("mapped", 1),
+        ("refused", 1),
+        ("refused", 2),
+        ("waiting", 1),
+    ];
+    assert_eq!(
+        inbox(store).await,
+        expected.map(|(state, count)| (state.to_owned(), count))
+    );
+}
+
 pub(super) async fn dead_letter_tells_cause_and_keeps_the_raw_record(store: &dyn Store) {
     let raw = "{\"ChuHoSo\":\"Vũ 'Thị' \\u0000 \\\"Thử\\\"\"}\n\u{1F4DC}";
     commit(store, async |transaction| {
@@ -290,6 +396,7 @@ pub(super) async fn shadows_cursors_and_replicas_are_replaced(store: &dyn Store)
 pub(super) async fn empty_batches_do_nothing(store: &dyn Store) {
     commit(store, async |transaction| {
         transaction.put_inbox(&[]).await.unwrap();
+        transaction.close_refused(&[]).await.unwrap();
         transaction.put_outbox(&[]).await.unwrap();
         transaction.forget_outbox(&[]).await.unwrap();
         transaction.want(&[], at(0)).await.unwrap();

@@ -16,6 +16,7 @@ create table inbox (
     raw         text    not null,
     state       text    not null check (state in ('mapped', 'waiting', 'refused', 'ignored')),
     cause       text,                   -- the fault of a refused row, the reason of a waiting or ignored one
+    code        text,                   -- normalised, under which people know the record; found apart from the mapping
     dossier_id  text,
     event_id    text,
     mapping     text    not null        -- version of the mapping that judged it
@@ -23,6 +24,8 @@ create table inbox (
 -- A pull that overlaps reads the same bad record every time; it is one dead letter, not thousands.
 create unique index inbox_open on inbox (adapter, operation, raw_hash) where state in ('refused', 'waiting');
 create index inbox_state on inbox (state, seq);
+-- Finds what was refused by its code, for people and for the newer record that closes it.
+create index inbox_code on inbox (code, adapter, state) where code is not null;
 -- For counting without reading the records.
 create index inbox_count on inbox (adapter, state);
 
