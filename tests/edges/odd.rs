@@ -75,7 +75,7 @@ async fn odd_records_are_judged_and_bring_nothing_down() {
                 "[{\"MaPhiLePhi\":\"LP1\",\"TenPhiLePhi\":\"x\",\"Gia\":1e300,\"HinhThucThu\":1}]",
             ),
             200,
-            "0",
+            "refused",
         ),
         (
             "negative fee",

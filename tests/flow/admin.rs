@@ -202,7 +202,7 @@ async fn dossier_that_nobody_has_received_says_what_it_waits_for() {
     );
 
     let ran = ask(&world, &["dossier", "show", NEVER_RECEIVED]).await;
-    for said in ["dossier: not sent", "progress: waits for"] {
+    for said in ["dossier: not sent", "progress: waits until dossier is there"] {
         assert!(ran.out.contains(said), "{said} in {}", ran.out);
     }
     world.stop(false).await;
