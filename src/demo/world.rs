@@ -88,8 +88,15 @@ impl World {
                 ("password", "NATIONAL_PORTAL_PASSWORD"),
             ],
         )?;
-        let portal = Sandbox::start(&adapters.join("national-portal"), portal).await?;
-        let one_stop = Sandbox::start(&adapters.join("one-stop"), one_stop(folder.path())?).await?;
+        let portal = Sandbox::start(&adapters.join("national-portal"), portal).await;
+        let one_stop = Sandbox::start(&adapters.join("one-stop"), one_stop(folder.path())?).await;
+        let (portal, one_stop) = match (portal, one_stop) {
+            (Ok(portal), Ok(one_stop)) => (portal, one_stop),
+            (portal, one_stop) => {
+                let faults = [portal.err(), one_stop.err()].into_iter().flatten().flatten();
+                return Err(DemoError::Faults(faults.collect()));
+            }
+        };
         let faults = record(&one_stop, before).await;
         let config = config(folder.path(), &adapters, &one_stop, &portal);
         let node = Node::start(&config, Arc::new(SystemClock)).await?;

@@ -154,7 +154,11 @@ fn finding<'a>(report: &'a Value, parts: &[&str]) -> Option<&'a Value> {
 #[tokio::test]
 async fn field_that_the_dossier_mapping_forgets_and_the_portal_does_not_miss_is_found_by_the_judge() {
     // It stands last in its paragraph, so the comma before it goes as well.
-    let (ran, report) = without("dossier.jq", ",\n  KenhThucHien: (.channel // \"direct\" | coded(\"channel\"))").await;
+    let (ran, report) = without(
+        "dossier.jq",
+        ",\n  KenhThucHien: (.channel // \"direct\" | coded(\"channel\"))",
+    )
+    .await;
     let (counts, parked) = system(&report, "national-portal");
     assert_eq!((counts, parked), ([6, 6, 0, 0, 6, 0], &json!({})));
     assert!(
