@@ -50,7 +50,7 @@ pub struct System {
     pub duplicates: usize,
     /// Dossiers that say something else than they should, or should not be there.
     pub different: usize,
-    /// Dossiers whose input deserves a refusal, and that were refused.
+    /// Dossiers, and single steps of dossiers that are due, whose input deserves a refusal.
     pub refused: usize,
     /// Deliveries that cannot go on, by cause.
     pub parked: BTreeMap<String, usize>,
