@@ -80,7 +80,7 @@ impl Deliver {
     /// # Errors
     /// The store is away. What was called meanwhile is in doubt, and settled as such.
     pub async fn step(&self) -> Result<Progress, StageError> {
-        let now = self.shared.clock.now();
+        let now = self.shared.steady.now();
         if let Some(pause) = self.shared.pauses.of(&self.adapter.name, now) {
             return Ok(Progress::Idle(Some(pause.until)));
         }
@@ -124,7 +124,7 @@ impl Deliver {
         });
 
         let exchanges = join_all(works.iter().map(|work| self.exchange(work))).await;
-        let now = self.shared.clock.now();
+        let now = self.shared.steady.now();
         let mut changes = Changes::default();
         for (work, exchange) in works.into_iter().zip(exchanges) {
             let settled = settle::settle(&self.shared, &self.adapter, work, exchange, now).await;
