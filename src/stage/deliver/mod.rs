@@ -219,8 +219,8 @@ impl Deliver {
         let push = push_of(&self.adapter, &work.row.push).expect("a plan is made for a push of the adapter");
         let call = match work.way {
             Ways::Find => &push.find.as_ref().expect("planned because there is a find").call,
-            Ways::Create => &push.create,
-            Ways::Update => push.update.as_ref().expect("planned because there is an update"),
+            Ways::Create => push.create().expect("a push that takes records"),
+            Ways::Update => push.update().expect("planned because there is an update"),
         };
         let scope = work.scope(push);
         self.connector.exchange(call, &work.native.record, &scope).await

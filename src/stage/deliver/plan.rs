@@ -167,9 +167,9 @@ fn doubt_without_look_up(push: &Push, row: &mut Delivery, now: Timestamp) -> Opt
         row.presence = Presence::Unknown;
         return None;
     }
-    let repeatable = match (&push.update, row.presence) {
+    let repeatable = match (push.update(), row.presence) {
         (Some(update), Presence::Present) => update.idempotent,
-        _ => push.create.idempotent,
+        _ => push.create().expect("a push that takes records").idempotent,
     };
     if repeatable {
         return None;
@@ -212,7 +212,7 @@ fn relevant(
         if row.item.is_empty() {
             return Ok(expand(push, row, version, &items));
         }
-        if row.applied.is_some() && push.update.is_none() {
+        if row.applied.is_some() && push.update().is_none() {
             return Ok(Plan::write(row, version, State::Applied));
         }
         if let Some(item) = items.into_iter().find(|item| item["id"] == json!(row.item)) {
@@ -237,7 +237,7 @@ fn relevant(
     }
     let unchanged = row.native_hash.as_deref() == Some(native.hash.as_str());
     let way = match row.presence {
-        Presence::Present if unchanged || push.update.is_none() => {
+        Presence::Present if unchanged || push.update().is_none() => {
             row.applied = Some(version);
             return Ok(Plan::write(row, version, State::Applied));
         }
@@ -268,7 +268,7 @@ fn expand(push: &Push, row: Delivery, version: i64, items: &[Value]) -> Plan {
                 item: item["id"].as_str()?.to_owned(),
                 ordinal,
                 version,
-                again: push.update.is_some(),
+                again: push.update().is_some(),
             })
         })
         .collect();

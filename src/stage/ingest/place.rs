@@ -71,8 +71,9 @@ fn parse(facts: Vec<Fact>) -> Result<Parsed, Fault> {
     for fact in facts {
         match fact {
             // The first fault is the one to mend first; a retry shows the next.
-            Fact::Patch(value) => {
-                patches.push(Patch::parse(&value).map_err(|mut faults| faults.swap_remove(0))?);
+            Fact::Patch { patch, complete } => {
+                let patch = Patch::parse(&patch).map_err(|mut faults| faults.swap_remove(0))?;
+                patches.push(patch.complete(&complete));
             }
             Fact::Ignored(reason) => ignored = Some(reason),
         }
