@@ -233,6 +233,8 @@ pub struct Delivery {
     pub state: State,
     /// Since when the target should have it.
     pub created: Timestamp,
+    /// Since when it is due, if it is.
+    pub due: Timestamp,
     /// Number of intents so far.
     pub attempt: i64,
     /// Failed tries since the last success.

@@ -11,9 +11,9 @@ use lienthong::clock::ManualClock;
 use lienthong::dossier::{Dossier, Hlc, Origin, Stamp};
 use lienthong::event::Event;
 use lienthong::jq::Workers;
+use lienthong::stage::Shared;
 use lienthong::stage::publish::Publish;
 use lienthong::stage::subscribe::Subscribe;
-use lienthong::stage::Shared;
 use lienthong::store::{self, Store};
 use tempfile::TempDir;
 

@@ -113,6 +113,7 @@ pub(super) fn read(row: &SqliteRow) -> Result<Delivery, StoreError> {
         applied: row.try_get("applied")?,
         state,
         created: time(row.try_get("created_ms")?),
+        due: time(row.try_get("due_ms")?),
         attempt: row.try_get("attempt")?,
         failures: row.try_get("failures")?,
         failing_since: row.try_get::<Option<i64>, _>("failing_ms")?.map(time),
