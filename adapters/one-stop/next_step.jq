@@ -35,7 +35,7 @@ def to_do($standing):
   elif .[0].value == $standing or (length > 1 and (.[0] | action($standing)) == null) then .[1:] | to_do($standing)
   else . end;
 
-# When an entry counts from, as a text that can be compared: a day at its end. Without a time: last.
+# When an entry counts from, as text that can be compared: a day at its end. Without a time: last.
 def ends:
   .at // ""
   | if . == "" then "9999"
@@ -82,6 +82,69 @@ def result($row):
       [$dossier.results[] | select(.system != $system and .number != "-" and .number != $held)] | first
     else null end;
 
+# The step of a move, with the words that go with it. $request: the request for supplements that the move speaks of.
+def move_step($move; $note; $standing; $newest; $row; $request):
+  ($move | action($standing)) as $action
+  | if $action == null then
+      error({
+        code: "no-action", field: "status", found: $move.value,
+        expected: "a state that an action of the one-stop leads to",
+        remedy: "have an officer do it at the one-stop; the delivery then goes on by itself"
+      })
+    elif $action == "accept" then
+      {
+        words: ($note // "Tiếp nhận hồ sơ"),
+        more: {NgayHenTra: (if ($row.NgayHenTra // "") == "" then {at: $dossier.schedule.due} | native_time else null end)},
+        row: ($row | {MaHoSo, NgayTiepNhan})
+      }
+    elif $action == "reject" or $action == "send_back" then {words: ($note | reason)}
+    elif $action == "forward" then {words: ($note // "Chuyển xử lý")}
+    elif $action == "return" then {words: ($note // "Trả kết quả")}
+    elif $action == "supplement" then
+      {
+        words: ($note // $request.content | reason),
+        more: {ThoiHanBoSung: ({at: $request.deadline} | native_time)},
+        row: ($row | {MaHoSo, DonViId})
+      }
+    elif $action == "supplement_sent" then
+      {
+        words: ($note // "Nhận bổ sung"),
+        state: (if ($row.NgayTiepNhan // "") == "" then "registered" else "in_progress" end),
+        row: ($row | {MaHoSo, DonViId, NgayYeuCauBoSung, LyDoBoSung, ThoiHanBoSung})
+      }
+    else
+      result($row) as $result
+      | {
+        words: ($note // "Kết thúc xử lý"),
+        more: {SoKyHieuKetQua: $result.number},
+        row: ($row | if $result == null then {MaHoSo} else {MaHoSo, TenTTHC, DinhKemKetQua} end)
+      }
+    end
+  | . as $act
+  | {
+      step: $action,
+      record: {
+        payload: (($move | said($newest; $act.words)) + ($act.more // {} | given)),
+        state: ($act.state // $move.value),
+        row: ($act.row // ($row | {MaHoSo}) | given)
+      }
+    };
+
+# Words of the work, told as a step that stays in the same state.
+def words_step($standing; $newest; $row):
+  {step: "forward", record: {payload: said($newest; .note), state: $standing, row: ($row | {MaHoSo})}};
+
+# A result that came without a state.
+def result_step($standing; $row):
+  {
+    step: "result",
+    record: {
+      payload: (({} | said(null; "Cập nhật kết quả")) + {SoKyHieuKetQua: .number}),
+      state: $standing,
+      row: ($row | {MaHoSo, TenTTHC, DinhKemKetQua} | given)
+    }
+  };
+
 if . == null then
   error({
     code: "not-at-the-one-stop", field: "MaHoSo", found: "no such dossier",
@@ -124,67 +187,12 @@ else . end
   | untold([$steps[] | select(.value == "in_progress") | .note // ""]) | first) as $word
 
 | if $word != null and $standing == "in_progress" and ($move == null or ($word | ends) <= ($move | ends)) then
-    {step: "forward", record: {payload: ($word | said($newest; .note)), state: $standing, row: ($row | {MaHoSo})}}
+    $word | words_step($standing; $newest; $row)
   elif $move != null then
-    ($move | action($standing)) as $action
-    | ($move | result($row)) as $result
-    | ([$dossier.supplements[] | select(.system != $system)]
-        | ([.[] | select(.requested == $move.at)] | first) // ([.[] | select(.done != true)] | last) // {}) as $request
-    | if $action == null then
-        error({
-          code: "no-action", field: "status", found: $move.value,
-          expected: "a state that an action of the one-stop leads to",
-          remedy: "have an officer do it at the one-stop; the delivery then goes on by itself"
-        })
-      elif $action == "accept" then
-        {
-          words: ($note // "Tiếp nhận hồ sơ"),
-          more: {NgayHenTra: (if ($row.NgayHenTra // "") == "" then {at: $dossier.schedule.due} | native_time else null end)},
-          row: ($row | {MaHoSo, NgayTiepNhan})
-        }
-      elif $action == "reject" then {words: ($note | reason), row: ($row | {MaHoSo})}
-      elif $action == "forward" then {words: ($note // "Chuyển xử lý"), row: ($row | {MaHoSo})}
-      elif $action == "supplement" then
-        {
-          words: ($note // $request.content | reason),
-          more: {ThoiHanBoSung: ({at: $request.deadline} | native_time)},
-          row: ($row | {MaHoSo, DonViId})
-        }
-      elif $action == "supplement_sent" then
-        {
-          words: ($note // "Nhận bổ sung"),
-          state: (if ($row.NgayTiepNhan // "") == "" then "registered" else "in_progress" end),
-          row: ($row | {MaHoSo, DonViId, NgayYeuCauBoSung, LyDoBoSung, ThoiHanBoSung})
-        }
-      elif $action == "finish" then
-        {
-          words: ($note // "Kết thúc xử lý"),
-          more: {SoKyHieuKetQua: $result.number},
-          row: ($row | if $result == null then {MaHoSo} else {MaHoSo, TenTTHC, DinhKemKetQua} end)
-        }
-      elif $action == "return" then {words: ($note // "Trả kết quả"), row: ($row | {MaHoSo})}
-      else {words: ($note | reason), row: ($row | {MaHoSo})} end
-    | .words as $said
-    | {
-        step: $action,
-        record: {
-          payload: (($move | said($newest; $said)) + (.more // {} | given)),
-          state: (.state // $move.value),
-          row: (.row | given)
-        }
-      }
-  else
-    # A result that came without a state.
-    result($row) as $result
-    | if $result == null or ($standing | IN("in_progress", "completed") | not) then empty
-      else
-        {
-          step: "result",
-          record: {
-            payload: ({} | said($newest; "Cập nhật kết quả") + {SoKyHieuKetQua: $result.number}),
-            state: $standing,
-            row: ($row | {MaHoSo, TenTTHC, DinhKemKetQua} | given)
-          }
-        }
-      end
-  end
+    # The request that the move speaks of: of its time, or else the newest that is open.
+    ([$dossier.supplements[] | select(.system != $system)]
+      | ([.[] | select(.requested == $move.at)] | first) // ([.[] | select(.done != true)] | last)) as $request
+    | move_step($move; $note; $standing; $newest; $row; $request)
+  elif $standing == "in_progress" or $standing == "completed" then
+    result($row) | values | result_step($standing; $row)
+  else empty end

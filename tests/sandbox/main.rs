@@ -11,3 +11,4 @@ mod one_stop;
 mod one_stop_actions;
 mod support;
 mod wire;
+mod write_back;
