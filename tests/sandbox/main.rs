@@ -8,5 +8,7 @@
 mod engine;
 mod national_portal;
 mod one_stop;
+mod one_stop_actions;
 mod support;
 mod wire;
+mod write_back;

@@ -4,11 +4,13 @@
 //! fixed, so a sample is the same everywhere: the site's settings and name play no part. A missing sample is a fault like
 //! one that differs: what no case shows is not known to work.
 
+mod answered;
 mod compare;
 mod coverage;
 mod inbound;
 mod outbound;
 mod sample;
+mod stepwise;
 
 use super::{Adapter, Site};
 use crate::fault::Fault;

@@ -1,9 +1,11 @@
 //! Whole manifests, sound and broken.
 
+mod batch;
 mod broken;
 mod calls;
 mod operations;
 mod samples;
 mod schema;
 mod shipped;
+mod steps;
 mod world;
