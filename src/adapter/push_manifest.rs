@@ -246,6 +246,14 @@ impl Calls {
         let update = call("update", Push::UPDATE, &with_remote, true);
         let remote = |made: &Table<'_>| {
             let value = made.get("remote")?;
+            if shared.is_some() {
+                let fault = value.fault("key-conflict").found("`remote` beside `batch`");
+                value.report(
+                    fault
+                        .expected("no `remote`: one answer is for many records, whose keys are their ids")
+                        .remedy("remove one of them"),
+                );
+            }
             around.workshop.filter(&value, Sight::Call, variables)
         };
         if let Some((put, made)) = put {

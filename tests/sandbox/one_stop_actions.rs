@@ -17,7 +17,7 @@ fn in_state(code: &str, state: u64) -> Value {
     row
 }
 
-fn said(more: Value) -> Value {
+fn said(more: &Value) -> Value {
     let mut sent = json!({"CanBo": "Trần Thị Ví Dụ"});
     sent.as_object_mut()
         .unwrap()
@@ -49,7 +49,7 @@ async fn a_dossier_goes_its_way_by_actions_from_intake_to_the_result() {
         ("TraKetQua", json!({}), 10, json!({"NgayTra": "20260305090900"})),
     ];
     for (minute, (action, more, state, columns)) in way.iter().enumerate() {
-        let mut sent = said(more.clone());
+        let mut sent = said(more);
         let at = format!("2026030509{:02}00", minute + 1);
         sent["ThoiGian"] = json!(at);
         let (status, answer) = world.act(action, CODE, &token, &sent).await;
@@ -116,7 +116,7 @@ async fn each_action_is_taken_only_from_the_states_that_it_may_follow() {
     ];
     let world = World::new(json!({})).await;
     let token = world.token().await;
-    let sent = said(json!({"NoiDung": "Nội dung", "SoKyHieuKetQua": "12/GP"}));
+    let sent = said(&json!({"NoiDung": "Nội dung", "SoKyHieuKetQua": "12/GP"}));
     for (action, words) in cases {
         for (state, word) in (1..).zip(words) {
             let before = in_state(CODE, state);
@@ -147,15 +147,15 @@ async fn what_is_sent_is_judged_before_anything_is_done() {
         ("KetThuc", json!({}), "2", "CanBo không được để trống"),
         ("KetThuc", json!({"CanBo": " "}), "2", "CanBo không được để trống"),
         ("KetThuc", json!({"CanBo": 7}), "2", "CanBo phải là chuỗi ký tự"),
-        ("TuChoiTiepNhanHoSoTrucTuyen", said(json!({})), "2", "NoiDung không được để trống"),
-        ("YeuCauCongDanBoSung", said(json!({"NoiDung": ""})), "2", "NoiDung không được để trống"),
-        ("TraLaiHoSo", said(json!({})), "2", "NoiDung không được để trống"),
-        ("CapNhatKetQua", said(json!({})), "2", "SoKyHieuKetQua không được để trống"),
-        ("KetThuc", said(json!({"ThoiGian": "2026-03-05"})), "2", "ThoiGian phải có dạng yyyyMMddHHmmss"),
-        ("KetThuc", said(json!({"ThoiGian": "20260230080000"})), "2", "ThoiGian phải có dạng yyyyMMddHHmmss"),
-        ("YeuCauCongDanBoSung", said(json!({"NoiDung": "Thiếu", "ThoiHanBoSung": "mai"})), "2", "ThoiHanBoSung phải có dạng yyyyMMddHHmmss"),
-        ("KetThuc", said(json!({"ThoiGian": "20260305075959"})), "2", "ThoiGian không được trước bước gần nhất (20260305080000)"),
-        ("KetThuc", said(json!({"ThoiGian": "20260305093501"})), "2", "ThoiGian không được sau thời điểm hiện tại"),
+        ("TuChoiTiepNhanHoSoTrucTuyen", said(&json!({})), "2", "NoiDung không được để trống"),
+        ("YeuCauCongDanBoSung", said(&json!({"NoiDung": ""})), "2", "NoiDung không được để trống"),
+        ("TraLaiHoSo", said(&json!({})), "2", "NoiDung không được để trống"),
+        ("CapNhatKetQua", said(&json!({})), "2", "SoKyHieuKetQua không được để trống"),
+        ("KetThuc", said(&json!({"ThoiGian": "2026-03-05"})), "2", "ThoiGian phải có dạng yyyyMMddHHmmss"),
+        ("KetThuc", said(&json!({"ThoiGian": "20260230080000"})), "2", "ThoiGian phải có dạng yyyyMMddHHmmss"),
+        ("YeuCauCongDanBoSung", said(&json!({"NoiDung": "Thiếu", "ThoiHanBoSung": "mai"})), "2", "ThoiHanBoSung phải có dạng yyyyMMddHHmmss"),
+        ("KetThuc", said(&json!({"ThoiGian": "20260305075959"})), "2", "ThoiGian không được trước bước gần nhất (20260305080000)"),
+        ("KetThuc", said(&json!({"ThoiGian": "20260305093501"})), "2", "ThoiGian không được sau thời điểm hiện tại"),
     ];
     for (action, sent, word, sentence) in cases {
         let (status, answer) = world.act(action, CODE, &token, &sent).await;
@@ -166,12 +166,12 @@ async fn what_is_sent_is_judged_before_anything_is_done() {
         );
         assert_eq!(row(&world), before, "{action}: {sentence}");
     }
-    let (status, _) = world.act("XoaHoSo", CODE, &token, &said(json!({}))).await;
+    let (status, _) = world.act("XoaHoSo", CODE, &token, &said(&json!({}))).await;
     assert_eq!(status, 404);
-    let (_, answer) = world.act("KetThuc", "X", &token, &said(json!({}))).await;
+    let (_, answer) = world.act("KetThuc", "X", &token, &said(&json!({}))).await;
     assert_eq!(answer["maLoi"], "4");
     world.put("DangMo", json!({"MaHoSo": CODE})).await;
-    let (_, answer) = world.act("KetThuc", CODE, &token, &said(json!({}))).await;
+    let (_, answer) = world.act("KetThuc", CODE, &token, &said(&json!({}))).await;
     assert_eq!(answer["maLoi"], "7");
     assert_eq!(row(&world), before);
     assert_eq!(world.one_stop.faults(), []);
@@ -182,14 +182,14 @@ async fn without_a_time_the_one_stop_takes_its_own_and_never_an_earlier_one() {
     let world = World::new(json!({})).await;
     let token = world.token().await;
     world.put("HoSo", in_state(CODE, 2)).await;
-    let forward = said(json!({}));
+    let forward = said(&json!({}));
     assert_eq!(
         world.act("ChuyenBuocXuLyHoSo", CODE, &token, &forward).await.1["maLoi"],
         "0"
     );
     assert_eq!(row(&world)["NgayCapNhat"], NOW);
     let late = "20260305093400";
-    let timed = said(json!({"ThoiGian": late}));
+    let timed = said(&json!({"ThoiGian": late}));
     assert_eq!(
         world.act("ChuyenBuocXuLyHoSo", CODE, &token, &timed).await.1["maLoi"],
         "0"
@@ -212,7 +212,7 @@ async fn a_supplement_before_intake_waits_for_intake() {
         world.put("HoSo", row).await;
         assert_eq!(
             world
-                .act("CongDanGuiBoSung", &code, &token, &said(json!({})))
+                .act("CongDanGuiBoSung", &code, &token, &said(&json!({})))
                 .await
                 .1["maLoi"],
             "0"
@@ -233,7 +233,7 @@ async fn an_action_needs_a_session_and_is_told_like_an_officials_work() {
     let world = World::new(json!({"webhook": receiver.url})).await;
     world.put("HoSo", in_state(CODE, 4)).await;
     receiver.next().await;
-    let sent = said(json!({}));
+    let sent = said(&json!({}));
     assert_eq!(world.act("KetThuc", CODE, "bia", &sent).await.0, 401);
     let token = world.token().await;
     world.clock.advance(SignedDuration::from_secs(601));

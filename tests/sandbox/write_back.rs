@@ -123,12 +123,12 @@ impl Bus {
     /// All actions until there is none, by name.
     async fn steps(&self) -> Vec<String> {
         let token = self.world.log_in().await;
-        let mut taken = Vec::new();
+        let mut steps = Vec::new();
         while let Some(step) = self.step(&token).await {
-            taken.push(step.step);
-            assert!(taken.len() < 20, "it never ends: {taken:?}");
+            steps.push(step.step);
+            assert!(steps.len() < 20, "it never ends: {steps:?}");
         }
-        taken
+        steps
     }
 
     fn states(&self) -> Vec<Value> {
