@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use serde_json::Value as Json;
 
-use super::super::{Adapter, Call, Push};
+use super::super::{Adapter, Call, Push, Word};
 use super::sample::{Case, Samples};
 use crate::fault::Fault;
 
@@ -15,8 +15,12 @@ const DECISIONS: [&str; 4] = ["create", "update", "key taken", "duplicate in tar
 pub(super) fn missing(adapter: &Adapter, samples: &Samples) -> Vec<(String, Fault)> {
     let mut missing = Vec::new();
     let mut report = |operation: &str, expected: String, remedy: String| {
-        let fault = Fault::new("sample-missing").file(format!("samples/{operation}"));
-        missing.push((operation.to_owned(), fault.expected(expected).remedy(remedy)));
+        let folder = match &adapter.variant {
+            Some(variant) => format!("{operation}@{variant}"),
+            None => operation.to_owned(),
+        };
+        let fault = Fault::new("sample-missing").file(format!("samples/{folder}"));
+        missing.push((folder, fault.expected(expected).remedy(remedy)));
     };
     let webhooks = adapter
         .webhooks
@@ -47,8 +51,17 @@ pub(super) fn missing(adapter: &Adapter, samples: &Samples) -> Vec<(String, Faul
                 remedy.to_owned(),
             );
         }
+        for call in calls(push)
+            .filter_map(|call| call.name.rsplit('.').next())
+            .collect::<BTreeSet<_>>()
+        {
+            if !samples.of(&operation).any(|case| case.part(call).is_some()) {
+                let remedy = format!("add CASE.dossier.json and CASE.{call}.json");
+                report(&operation, format!("the request of `{call}`"), remedy);
+            }
+        }
         let shown: BTreeSet<_> = samples.of(&operation).filter_map(word).collect();
-        for word in own_words(push) {
+        for word in own_words(adapter, push) {
             if !shown.contains(word.as_str()) {
                 let remedy =
                     format!("add CASE.answer.json and CASE.verdict.json with {{\"is\": \"{word}\"}}");
@@ -75,7 +88,11 @@ pub(super) fn missing(adapter: &Adapter, samples: &Samples) -> Vec<(String, Faul
     }
     // A rule of the connection is the same for every push: one that shows it is enough.
     if let Some(push) = adapter.pushes.first() {
-        let words: BTreeSet<_> = push.create.shared_words().map(|word| word.to_string()).collect();
+        let words: BTreeSet<_> = push
+            .create
+            .shared_words()
+            .map(|word| told(adapter, word))
+            .collect();
         for word in words.iter().filter(|word| !shown_anywhere.contains(*word)) {
             let remedy = format!("add CASE.answer.json and CASE.verdict.json with {{\"is\": \"{word}\"}}");
             report(
@@ -88,19 +105,30 @@ pub(super) fn missing(adapter: &Adapter, samples: &Samples) -> Vec<(String, Faul
     missing
 }
 
-/// Words that the rules of the push's own calls can give.
-fn own_words(push: &Push) -> BTreeSet<String> {
+/// The push's own calls.
+fn calls(push: &Push) -> impl Iterator<Item = &Call> {
     let calls = [
         Some(&push.create),
         push.update.as_ref(),
         push.find.as_ref().map(|find| &find.call),
     ];
-    calls
-        .into_iter()
-        .flatten()
+    calls.into_iter().flatten()
+}
+
+/// Words that the rules of the push's own calls can give.
+fn own_words(adapter: &Adapter, push: &Push) -> BTreeSet<String> {
+    calls(push)
         .flat_map(Call::words)
-        .map(|word| word.to_string())
+        .map(|word| told(adapter, word))
         .collect()
+}
+
+/// The word that a verdict has: without a log-in, a lost session is a pause.
+fn told(adapter: &Adapter, word: Word) -> String {
+    match word {
+        Word::Login if adapter.connection.login.is_none() => Word::Pause.to_string(),
+        word => word.to_string(),
+    }
 }
 
 fn word(case: &Case) -> Option<&str> {

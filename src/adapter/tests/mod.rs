@@ -6,4 +6,5 @@ mod operations;
 mod samples;
 mod schema;
 mod shipped;
+mod variants;
 mod world;

@@ -6,7 +6,7 @@ use super::world::{World, told};
 use crate::adapter::{Site, check, contract};
 
 /// Every sample that the sound manifest asks for.
-fn complete() -> World {
+pub(super) fn complete() -> World {
     let world = World::sound();
     let dossier = json!({
         "id": "1", "code": "H56-1", "links": {}, "applicant": {"person": {"name": "Lê Thị Mẫu"}},
@@ -76,6 +76,11 @@ fn complete() -> World {
         "push.step/two.natives",
         &json!([{"no": "H56-1", "step": "registered"}, {"no": "H56-1", "step": "completed"}]),
     );
+    write("push.step/first.dossier", &dossier);
+    write(
+        "push.step/first.create",
+        &json!({"method": "POST", "path": "/steps", "body": {"no": "H56-1", "step": "registered"}}),
+    );
     world
 }
 
@@ -100,6 +105,7 @@ fn complete_samples_prove_an_adapter() {
             "push.dossier/online",
             "push.dossier/there",
             "push.dossier/typed-in-before",
+            "push.step/first",
             "push.step/two",
             "webhook.book/completed",
             "webhook.book/unknown-state",
@@ -209,6 +215,7 @@ fn what_no_case_shows_is_told() {
     let rows = [
         ("pull.changes/completed.*", "a record and the patch that it gives"),
         ("push.step/two.*", "a dossier and the record that it gives"),
+        ("push.step/first.*", "the request of `create`"),
         ("push.dossier/there.*", "an answer that is judged \"exists\""),
         (
             "push.dossier/of-another.*",
