@@ -10,3 +10,4 @@ mod national_portal;
 mod one_stop;
 mod support;
 mod wire;
+mod wrappings;
