@@ -335,7 +335,7 @@ async fn each_variant_speaks_to_its_own_door() {
         let loaded = Adapter::load(&adapter("national-portal"), &site).unwrap();
         let push = |name: &str| loaded.pushes.iter().find(|push| push.name == name).unwrap();
         let (push, progress) = (push("dossier"), push("progress"));
-        let update = push.update.as_ref().unwrap();
+        let update = push.update().unwrap();
         let native = push.native(&dossier, None).unwrap();
         let record = &native.record;
         let client = client();
@@ -343,7 +343,7 @@ async fn each_variant_speaks_to_its_own_door() {
         let mut token = json!("bia");
         if let Some(word) = stranger {
             let scope = push.scope(&dossier, &native, None).with("token", &token);
-            for refused in [&push.create, update] {
+            for refused in [push.create().unwrap(), update] {
                 assert_eq!(call(&client, refused, record, &scope).await.0, word);
             }
             let login = loaded.connection.login.as_ref().unwrap();
@@ -358,8 +358,14 @@ async fn each_variant_speaks_to_its_own_door() {
 
         let scope = push.scope(&dossier, &native, None).with("token", &token);
         assert_eq!(call(&client, update, record, &scope).await.0, Word::Missing);
-        assert_eq!(call(&client, &push.create, record, &scope).await.0, Word::Done);
-        assert_eq!(call(&client, &push.create, record, &scope).await.0, Word::Exists);
+        assert_eq!(
+            call(&client, push.create().unwrap(), record, &scope).await.0,
+            Word::Done
+        );
+        assert_eq!(
+            call(&client, push.create().unwrap(), record, &scope).await.0,
+            Word::Exists
+        );
         assert_eq!(call(&client, update, record, &scope).await.0, Word::Done);
         let wrong = with(record.clone(), "TrangThaiHoSo", json!("0"));
         assert_eq!(call(&client, update, &wrong, &scope).await.0, Word::Refused);
@@ -367,7 +373,9 @@ async fn each_variant_speaks_to_its_own_door() {
             let entry = progress.native(&dossier, Some(&item)).unwrap();
             let scope = progress.scope(&dossier, &entry, None).with("token", &token);
             assert_eq!(
-                call(&client, &progress.create, &entry.record, &scope).await.0,
+                call(&client, progress.create().unwrap(), &entry.record, &scope)
+                    .await
+                    .0,
                 Word::Done
             );
         }

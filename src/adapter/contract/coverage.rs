@@ -51,10 +51,10 @@ pub(super) fn missing(adapter: &Adapter, samples: &Samples) -> Vec<(String, Faul
                 remedy.to_owned(),
             );
         }
-        for call in calls(push)
-            .filter_map(|call| call.name.rsplit('.').next())
-            .collect::<BTreeSet<_>>()
-        {
+        let prefix = format!("{operation}.");
+        let calls = push.calls().filter_map(|call| call.name.strip_prefix(&prefix));
+        // A step is shown by the record that it gives.
+        for call in calls.filter(|call| !call.contains('.')).collect::<BTreeSet<_>>() {
             if !samples.of(&operation).any(|case| case.part(call).is_some()) {
                 let remedy = format!("add CASE.dossier.json and CASE.{call}.json");
                 report(&operation, format!("the request of `{call}`"), remedy);
@@ -87,12 +87,9 @@ pub(super) fn missing(adapter: &Adapter, samples: &Samples) -> Vec<(String, Faul
         }
     }
     // A rule of the connection is the same for every push: one that shows it is enough.
-    if let Some(push) = adapter.pushes.first() {
-        let words: BTreeSet<_> = push
-            .create
-            .shared_words()
-            .map(|word| told(adapter, word))
-            .collect();
+    let first = adapter.pushes.first();
+    if let Some((push, call)) = first.and_then(|push| Some((push, push.calls().next()?))) {
+        let words: BTreeSet<_> = call.shared_words().map(|word| told(adapter, word)).collect();
         for word in words.iter().filter(|word| !shown_anywhere.contains(*word)) {
             let remedy = format!("add CASE.answer.json and CASE.verdict.json with {{\"is\": \"{word}\"}}");
             report(
@@ -105,19 +102,9 @@ pub(super) fn missing(adapter: &Adapter, samples: &Samples) -> Vec<(String, Faul
     missing
 }
 
-/// The push's own calls.
-fn calls(push: &Push) -> impl Iterator<Item = &Call> {
-    let calls = [
-        Some(&push.create),
-        push.update.as_ref(),
-        push.find.as_ref().map(|find| &find.call),
-    ];
-    calls.into_iter().flatten()
-}
-
 /// Words that the rules of the push's own calls can give.
 fn own_words(adapter: &Adapter, push: &Push) -> BTreeSet<String> {
-    calls(push)
+    push.calls()
         .flat_map(Call::words)
         .map(|word| told(adapter, word))
         .collect()

@@ -72,7 +72,7 @@ fn a_variant_says_only_what_differs() {
         panic!("both pushes are there");
     };
     assert!(
-        dossier.find.is_none() && dossier.update.is_none(),
+        dossier.find.is_none() && dossier.update().is_none(),
         "false removes a key"
     );
     assert!(base.pushes[0].find.is_some(), "and only from the variant");
@@ -87,7 +87,7 @@ fn a_variant_says_only_what_differs() {
     let scope = dossier
         .scope(&json!({}), &record, None)
         .with("token", json!("t0k3n"));
-    let request = dossier.create.request(&record.record, &scope).unwrap();
+    let request = dossier.create().unwrap().request(&record.record, &scope).unwrap();
     assert_eq!(request.url, "https://gate.example.vn/add");
     let names: Vec<_> = request.headers.iter().map(|(name, _)| name.as_str()).collect();
     assert_eq!(names, ["Authorization", "content-type"]);
@@ -211,7 +211,7 @@ fn a_rule_of_a_variant_names_itself() {
     let scope = push
         .scope(&json!({}), &record, None)
         .with("token", json!("t0k3n"));
-    let reason = push.create.judge(&Ok(&answer), &scope).reason.unwrap();
+    let reason = push.create().unwrap().judge(&Ok(&answer), &scope).reason.unwrap();
     assert!(
         reason.starts_with("the rule variants/gate.toml:2 failed"),
         "{reason}"

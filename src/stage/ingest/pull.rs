@@ -86,6 +86,9 @@ impl Puller {
         {
             return Ok(Progress::Idle(Some(next)));
         }
+        if self.shared.is_behind() {
+            return Ok(self.failed(&mut schedule, now, "this machine's clock was set back"));
+        }
         let pull = self.pull();
         let stored = self.shared.store.cursor(&self.adapter.name, &pull.name).await?;
         // A position of another version is no reason to stop: the pull begins anew, and repetitions change nothing.
@@ -128,6 +131,7 @@ impl Puller {
                 raw: value.to_string(),
                 value,
                 observed,
+                kept: None,
             })
             .collect();
         run.newest = run.newest.max(page.newest);
