@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use super::batch::Batch;
 use super::call::{Call, Kind};
-use super::push::{Find, Means, OnDoubt, Push};
+use super::find::Find;
+use super::push::{Means, OnDoubt, Push};
 use super::push_rules;
 use super::steps::Steps;
 use super::wire::Wire;
@@ -100,7 +101,7 @@ impl Push {
         let record = mapping("record", &variables);
         let mut echoed = variables.clone();
         echoed.extend(table.has("key").then_some("key"));
-        echoed.extend(by_steps.then_some("step"));
+        echoed.extend((by_steps || table.has("step")).then_some("step"));
         let echo = echo(table, workshop, &echoed);
         // A look-up of the state comes before there is a record.
         variables.extend((!by_steps).then_some("record"));

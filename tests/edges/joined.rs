@@ -53,8 +53,10 @@ async fn link_joins_two_dossiers_of_one_procedure_and_applicant() {
     let target = Target::start().await;
     let site = site(&target).await;
     site.tell(&row(1)).await;
-    site.says("/hooks/office", &record("O-1", 1, json!({ "note": "của sở" })))
+    let said = site
+        .says("/hooks/office", &record("O-1", 1, json!({ "note": "của sở" })))
         .await;
+    assert_eq!(said, "mapped");
     let (one, other) = (id(&site, &code(1)).await, id(&site, "O-1").await);
     assert_ne!(one, other);
 

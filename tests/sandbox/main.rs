@@ -8,6 +8,8 @@
 mod engine;
 mod national_portal;
 mod one_stop;
+mod one_stop_actions;
 mod support;
 mod wire;
 mod wrappings;
+mod write_back;

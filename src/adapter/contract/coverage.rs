@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use serde_json::Value as Json;
 
-use super::super::{Adapter, Call, Push, Word};
+use super::super::{Adapter, Batch, Call, Push, Word};
 use super::sample::{Case, Samples};
 use crate::fault::Fault;
 
@@ -40,25 +40,8 @@ pub(super) fn missing(adapter: &Adapter, samples: &Samples) -> Vec<(String, Faul
     let mut shown_anywhere = BTreeSet::new();
     for push in &adapter.pushes {
         let operation = format!("push.{}", push.name);
-        if !samples
-            .of(&operation)
-            .any(|case| case.part("native").or(case.part("natives")).is_some())
-        {
-            let remedy = "add CASE.dossier.json and CASE.native.json";
-            report(
-                &operation,
-                "a dossier and the record that it gives".to_owned(),
-                remedy.to_owned(),
-            );
-        }
-        let prefix = format!("{operation}.");
-        let calls = push.calls().filter_map(|call| call.name.strip_prefix(&prefix));
-        // A step is shown by the record that it gives.
-        for call in calls.filter(|call| !call.contains('.')).collect::<BTreeSet<_>>() {
-            if !samples.of(&operation).any(|case| case.part(call).is_some()) {
-                let remedy = format!("add CASE.dossier.json and CASE.{call}.json");
-                report(&operation, format!("the request of `{call}`"), remedy);
-            }
+        for (expected, remedy) in of_push(push, &samples.of(&operation).collect::<Vec<_>>()) {
+            report(&operation, expected, remedy);
         }
         let shown: BTreeSet<_> = samples.of(&operation).filter_map(word).collect();
         for word in own_words(adapter, push) {
@@ -69,22 +52,6 @@ pub(super) fn missing(adapter: &Adapter, samples: &Samples) -> Vec<(String, Faul
             }
         }
         shown_anywhere.extend(shown.into_iter().map(str::to_owned));
-        let decisions: BTreeSet<_> = samples
-            .of(&operation)
-            .filter_map(|case| case.part("decision")?.as_str())
-            .collect();
-        for decision in DECISIONS
-            .iter()
-            .filter(|decision| push.find.is_some() && !decisions.contains(**decision))
-        {
-            let remedy =
-                format!("add CASE.dossier.json, CASE.found.json and CASE.decision.json with \"{decision}\"");
-            report(
-                &operation,
-                format!("what a find shows before \"{decision}\""),
-                remedy,
-            );
-        }
     }
     // A rule of the connection is the same for every push: one that shows it is enough.
     let first = adapter.pushes.first();
@@ -97,6 +64,75 @@ pub(super) fn missing(adapter: &Adapter, samples: &Samples) -> Vec<(String, Faul
                 format!("an answer that is judged \"{word}\""),
                 remedy,
             );
+        }
+    }
+    missing
+}
+
+/// What no case of the push shows, and how it is added.
+fn of_push(push: &Push, cases: &[&Case]) -> Vec<(String, String)> {
+    let mut missing = Vec::new();
+    let mut demand = |shown: bool, expected: &str, remedy: &str| {
+        if !shown {
+            missing.push((expected.to_owned(), remedy.to_owned()));
+        }
+    };
+    let any = |part: &str| cases.iter().any(|case| case.part(part).is_some());
+    if let Some(steps) = push.steps() {
+        let add = "add CASE.dossier.json, CASE.state.json or CASE.found.json, and CASE.step.json";
+        let taken: Vec<_> = cases
+            .iter()
+            .filter_map(|case| case.part("step"))
+            .map(|step| step.get("step").and_then(Json::as_str))
+            .collect();
+        for name in steps.names() {
+            let expected = format!("a state from which the next step is \"{name}\"");
+            demand(taken.contains(&Some(name)), &expected, add);
+        }
+        let expected = "a state from which there is no step";
+        demand(taken.contains(&None), expected, &format!("{add} with null"));
+        if push.find.is_some() {
+            let remedy = "add CASE.found.json to a case with a step";
+            demand(
+                any("found"),
+                "what a find shows and the step that it leads to",
+                remedy,
+            );
+        }
+    } else {
+        demand(
+            any("native") || any("natives"),
+            "a dossier and the record that it gives",
+            "add CASE.dossier.json and CASE.native.json",
+        );
+    }
+    let prefix = format!("push.{}.", push.name);
+    let calls = push.calls().filter_map(|call| call.name.strip_prefix(&prefix));
+    // A step's own call has a part of another name.
+    for call in calls.filter(|call| !call.contains('.')).collect::<BTreeSet<_>>() {
+        let remedy = format!("add CASE.dossier.json and CASE.{call}.json");
+        demand(any(call), &format!("the request of `{call}`"), &remedy);
+    }
+    if push.echo.is_some() {
+        let remedy = "add CASE.echo.json to a case that gives one";
+        demand(any("echo"), "what will be reported of a record", remedy);
+    }
+    if push.batch.as_ref().is_some_and(Batch::has_verdicts) {
+        let remedy = "add CASE.answer.json and CASE.verdicts.json";
+        demand(
+            any("verdicts"),
+            "an answer and its verdict for each record",
+            remedy,
+        );
+    }
+    if push.find.is_some() && push.steps().is_none() {
+        let decisions = cases.iter().filter_map(|case| case.part("decision")?.as_str());
+        let decisions: BTreeSet<_> = decisions.collect();
+        for decision in DECISIONS {
+            let remedy =
+                format!("add CASE.dossier.json, CASE.found.json and CASE.decision.json with \"{decision}\"");
+            let expected = format!("what a find shows before \"{decision}\"");
+            demand(decisions.contains(decision), &expected, &remedy);
         }
     }
     missing

@@ -7,11 +7,13 @@
 //! A variant has cases of its own, in `samples/OPERATION@VARIANT/`, and proves as much with them as the base form does
 //! with its own: another address or log-in changes every request, and a shared rule may see other answers.
 
+mod answered;
 mod compare;
 mod coverage;
 mod inbound;
 mod outbound;
 mod sample;
+mod stepwise;
 
 use super::{Adapter, Site};
 use crate::fault::Fault;

@@ -14,9 +14,14 @@ use crate::read::nearest;
 const INBOUND: [&str; 3] = ["native", "patch", "refused"];
 
 /// Parts of a case of a push.
-const OUTBOUND: [&str; 14] = [
-    "dossier", "item", "native", "natives", "find", "create", "update", "put", "found", "decision", "answer",
-    "verdict", "refused", "with",
+const OUTBOUND: [&str; 16] = [
+    "dossier", "item", "native", "natives", "find", "create", "update", "put", "echo", "found", "decision",
+    "answer", "verdict", "verdicts", "refused", "with",
+];
+
+/// Parts of a case of a push with steps.
+const STEPWISE: [&str; 11] = [
+    "dossier", "find", "found", "state", "step", "call", "echo", "answer", "verdict", "refused", "with",
 ];
 
 /// All samples of an adapter.
@@ -63,10 +68,12 @@ impl Samples {
                 faults.push(unknown(&name, operation, &known));
                 continue;
             }
-            let parts: &[&'static str] = if operation.starts_with("push.") {
-                &OUTBOUND
-            } else {
-                &INBOUND
+            let push = operation.strip_prefix("push.");
+            let push = push.and_then(|name| adapter.pushes.iter().find(|push| push.name == name));
+            let parts: &[&'static str] = match push {
+                Some(push) if push.steps().is_some() => &STEPWISE,
+                Some(_) => &OUTBOUND,
+                None => &INBOUND,
             };
             for file in names(&folder) {
                 match part(&folder, &name, &file, parts) {
@@ -113,6 +120,22 @@ impl Case {
     /// A fault of this kind, about the whole case.
     pub(super) fn fault(&self, code: &str) -> Fault {
         Fault::new(code).file(format!("samples/{}/{}", self.folder, self.name))
+    }
+
+    /// What `with` says in place of a fixed value.
+    pub(super) fn with(&self, key: &str) -> Option<&str> {
+        self.part("with")?.get(key)?.as_str()
+    }
+
+    /// The target's own id that `with` says.
+    pub(super) fn remote(&self) -> Option<&str> {
+        self.with("remote")
+    }
+
+    /// The fault of a case that lacks a part.
+    pub(super) fn incomplete(&self, expected: &str) -> Fault {
+        let fault = self.fault("sample-incomplete").expected(expected);
+        fault.remedy("add it")
     }
 
     /// Is this what the part says?

@@ -69,7 +69,29 @@ create = { path = '/steps', body = '.' }
 on_doubt = "resend"
 because = "the book shows steps twice and nobody minds"
 echo = false
+[push.told]
+after = "dossier"
+each = '.progress[]'
+record = '{id: $item.id, step: $item.value}'
+key = '.id'
+batch = 10
+verdicts = '.rows[] | {key: .id, is: .is, reason: .why}'
+create = { path = '/told', body = '{part: $batch.number, rows: .}' }
+echo = false
+[push.work]
+after = "dossier"
+find = { path = '/book/\($dossier.code)', records = '.rows[]?', remote = '.id' }
+state = '.state'
+steps = 'next_step'
+echo = '{dossier: $dossier.code, status: {value: (if $step == "accept" then "accepted" else "completed" end)}}'
+step.accept = { path = '/book/\($remote)/accept', body = '.' }
+step.close = { path = '/book/\($remote)/close', body = '.', idempotent = true }
 "#;
+
+/// How the sound adapter's `push.work` leads a dossier on.
+pub(super) const NEXT_STEP: &str = r#"if . == "new" then {step: "accept", record: {for: $dossier.applicant.person.name}}
+elif . == "accepted" and $dossier.status.value == "completed" then {step: "close", record: {}}
+else empty end"#;
 
 /// A folder with an adapter.
 pub(super) struct World {
@@ -87,6 +109,7 @@ impl World {
             "inbound.jq",
             "{dossier: .no, status: {value: (.state | to_canonical(\"state\"))}}",
         );
+        world.write("next_step.jq", NEXT_STEP);
         world.write("tables/procedures.csv", "native,canonical\nA,2.000488\n");
         world.write(
             "tables/state.csv",
