@@ -21,12 +21,15 @@ use crate::store::StoreError;
 pub const FILES: &str = "https://motcua.example.vn";
 
 /// The province's secrets, in this world.
-pub const SECRETS: [(&str, &str); 5] = [
+pub const SECRETS: [(&str, &str); 7] = [
     ("ONE_STOP_WEBHOOK_SECRET", "demo-webhook-secret"),
     ("ONE_STOP_USER", "lienthong"),
     ("ONE_STOP_PASSWORD", "demo-one-stop-password"),
     ("NATIONAL_PORTAL_USER", "h56"),
     ("NATIONAL_PORTAL_PASSWORD", "demo-portal-password"),
+    // As the stand-in has them: only who meets the portal through a gateway has an account there.
+    ("NATIONAL_PORTAL_CLIENT_ID", "lienthong"),
+    ("NATIONAL_PORTAL_CLIENT_SECRET", "mat-khau-mau"),
 ];
 
 /// How often the world is looked at while waiting for it to come to rest.
@@ -59,6 +62,7 @@ impl From<Vec<Fault>> for DemoError {
 pub struct World {
     folder: TempDir,
     adapters: PathBuf,
+    variant: Option<String>,
     node: Node,
     one_stop: Sandbox,
     portal: Sandbox,
@@ -73,6 +77,18 @@ impl World {
     /// A fault in the adapters or stand-ins, a node that cannot start.
     pub async fn open(
         adapters: Option<&Path>,
+        before: impl IntoIterator<Item = (usize, Value)>,
+    ) -> Result<(Self, Vec<Fault>), DemoError> {
+        Self::open_through(adapters, None, before).await
+    }
+
+    /// The same; the node speaks to the portal through this variant of its adapter.
+    ///
+    /// # Errors
+    /// As with [`World::open`].
+    pub async fn open_through(
+        adapters: Option<&Path>,
+        variant: Option<&str>,
         before: impl IntoIterator<Item = (usize, Value)>,
     ) -> Result<(Self, Vec<Fault>), DemoError> {
         let folder = tempfile::Builder::new().prefix("lienthong-demo-").tempdir()?;
@@ -98,11 +114,13 @@ impl World {
             }
         };
         let faults = record(&one_stop, before).await;
-        let config = config(folder.path(), &adapters, &one_stop, &portal);
+        let variant = variant.map(str::to_owned);
+        let config = config(folder.path(), &adapters, &one_stop, &portal, variant.clone());
         let node = Node::start(&config, Arc::new(SystemClock)).await?;
         let world = Self {
             folder,
             adapters,
+            variant,
             node,
             one_stop,
             portal,
@@ -131,7 +149,13 @@ impl World {
     /// # Errors
     /// The second node cannot start.
     pub async fn restart(self, meanwhile: impl AsyncFnOnce(&Sandbox)) -> Result<Self, DemoError> {
-        let mut config = config(self.folder.path(), &self.adapters, &self.one_stop, &self.portal);
+        let mut config = config(
+            self.folder.path(),
+            &self.adapters,
+            &self.one_stop,
+            &self.portal,
+            self.variant.clone(),
+        );
         config.listen = self.node.webhooks();
         self.node.stop().await;
         meanwhile(&self.one_stop).await;
@@ -265,11 +289,18 @@ fn one_stop(folder: &Path) -> std::io::Result<sandbox::Options> {
     )
 }
 
-fn config(folder: &Path, adapters: &Path, one_stop: &Sandbox, portal: &Sandbox) -> Config {
+fn config(
+    folder: &Path,
+    adapters: &Path,
+    one_stop: &Sandbox,
+    portal: &Sandbox,
+    variant: Option<String>,
+) -> Config {
     let secrets: HashMap<&str, &str> = SECRETS.into();
-    let system = |name: &str, sandbox: &Sandbox, settings: Value| System {
+    let system = |name: &str, sandbox: &Sandbox, variant: Option<String>, settings: Value| System {
         name: name.to_owned(),
         folder: name.to_owned(),
+        variant,
         url: Some(sandbox.url()),
         settings: settings.as_object().cloned().unwrap_or_default(),
     };
@@ -280,8 +311,8 @@ fn config(folder: &Path, adapters: &Path, one_stop: &Sandbox, portal: &Sandbox) 
         socket: folder.join("admin.sock"),
         adapters: adapters.to_owned(),
         systems: vec![
-            system("one-stop", one_stop, json!({"files": FILES})),
-            system("national-portal", portal, json!({})),
+            system("one-stop", one_stop, None, json!({"files": FILES})),
+            system("national-portal", portal, variant, json!({})),
         ],
         environment: Arc::new(move |name| secrets.get(name).map(ToString::to_string)),
     }

@@ -74,9 +74,14 @@ fn copy(from: &Path, to: &Path) {
 
 /// A world whose one-stop has these rows when the node comes and fetches them.
 pub(crate) async fn world(adapters: Option<&Path>, before: &[Value]) -> World {
+    world_through(adapters, None, before).await
+}
+
+/// The same, its node speaking to the portal through this variant.
+pub(crate) async fn world_through(adapters: Option<&Path>, variant: Option<&str>, before: &[Value]) -> World {
     install_tls();
     let rows = before.iter().cloned().enumerate();
-    let (world, faults) = World::open(adapters, rows).await.unwrap();
+    let (world, faults) = World::open_through(adapters, variant, rows).await.unwrap();
     assert!(faults.is_empty(), "{faults:?}");
     world
 }

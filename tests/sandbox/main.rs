@@ -11,4 +11,5 @@ mod one_stop;
 mod one_stop_actions;
 mod support;
 mod wire;
+mod wrappings;
 mod write_back;

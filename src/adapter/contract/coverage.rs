@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use serde_json::Value as Json;
 
-use super::super::{Adapter, Batch, Call, Push};
+use super::super::{Adapter, Batch, Call, Push, Word};
 use super::sample::{Case, Samples};
 use crate::fault::Fault;
 
@@ -15,8 +15,12 @@ const DECISIONS: [&str; 4] = ["create", "update", "key taken", "duplicate in tar
 pub(super) fn missing(adapter: &Adapter, samples: &Samples) -> Vec<(String, Fault)> {
     let mut missing = Vec::new();
     let mut report = |operation: &str, expected: String, remedy: String| {
-        let fault = Fault::new("sample-missing").file(format!("samples/{operation}"));
-        missing.push((operation.to_owned(), fault.expected(expected).remedy(remedy)));
+        let folder = match &adapter.variant {
+            Some(variant) => format!("{operation}@{variant}"),
+            None => operation.to_owned(),
+        };
+        let fault = Fault::new("sample-missing").file(format!("samples/{folder}"));
+        missing.push((folder, fault.expected(expected).remedy(remedy)));
     };
     let webhooks = adapter
         .webhooks
@@ -40,7 +44,7 @@ pub(super) fn missing(adapter: &Adapter, samples: &Samples) -> Vec<(String, Faul
             report(&operation, expected, remedy);
         }
         let shown: BTreeSet<_> = samples.of(&operation).filter_map(word).collect();
-        for word in own_words(push) {
+        for word in own_words(adapter, push) {
             if !shown.contains(word.as_str()) {
                 let remedy =
                     format!("add CASE.answer.json and CASE.verdict.json with {{\"is\": \"{word}\"}}");
@@ -52,7 +56,7 @@ pub(super) fn missing(adapter: &Adapter, samples: &Samples) -> Vec<(String, Faul
     // A rule of the connection is the same for every push: one that shows it is enough.
     let first = adapter.pushes.first();
     if let Some((push, call)) = first.and_then(|push| Some((push, push.calls().next()?))) {
-        let words: BTreeSet<_> = call.shared_words().map(|word| word.to_string()).collect();
+        let words: BTreeSet<_> = call.shared_words().map(|word| told(adapter, word)).collect();
         for word in words.iter().filter(|word| !shown_anywhere.contains(*word)) {
             let remedy = format!("add CASE.answer.json and CASE.verdict.json with {{\"is\": \"{word}\"}}");
             report(
@@ -102,6 +106,13 @@ fn of_push(push: &Push, cases: &[&Case]) -> Vec<(String, String)> {
             "add CASE.dossier.json and CASE.native.json",
         );
     }
+    let prefix = format!("push.{}.", push.name);
+    let calls = push.calls().filter_map(|call| call.name.strip_prefix(&prefix));
+    // A step's own call has a part of another name.
+    for call in calls.filter(|call| !call.contains('.')).collect::<BTreeSet<_>>() {
+        let remedy = format!("add CASE.dossier.json and CASE.{call}.json");
+        demand(any(call), &format!("the request of `{call}`"), &remedy);
+    }
     if push.echo.is_some() {
         let remedy = "add CASE.echo.json to a case that gives one";
         demand(any("echo"), "what will be reported of a record", remedy);
@@ -128,11 +139,19 @@ fn of_push(push: &Push, cases: &[&Case]) -> Vec<(String, String)> {
 }
 
 /// Words that the rules of the push's own calls can give.
-fn own_words(push: &Push) -> BTreeSet<String> {
+fn own_words(adapter: &Adapter, push: &Push) -> BTreeSet<String> {
     push.calls()
         .flat_map(Call::words)
-        .map(|word| word.to_string())
+        .map(|word| told(adapter, word))
         .collect()
+}
+
+/// The word that a verdict has: without a log-in, a lost session is a pause.
+fn told(adapter: &Adapter, word: Word) -> String {
+    match word {
+        Word::Login if adapter.connection.login.is_none() => Word::Pause.to_string(),
+        word => word.to_string(),
+    }
 }
 
 fn word(case: &Case) -> Option<&str> {

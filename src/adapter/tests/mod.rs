@@ -8,4 +8,5 @@ mod samples;
 mod schema;
 mod shipped;
 mod steps;
+mod variants;
 mod world;

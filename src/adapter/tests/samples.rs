@@ -6,7 +6,7 @@ use super::world::{World, told};
 use crate::adapter::{Site, check, contract};
 
 /// Every sample that the sound manifest asks for.
-fn complete() -> World {
+pub(super) fn complete() -> World {
     let world = World::sound();
     let dossier = json!({
         "id": "1", "code": "H56-1", "links": {}, "applicant": {"person": {"name": "Lê Thị Mẫu"}},
@@ -137,6 +137,11 @@ fn complete() -> World {
         "push.step/two.natives",
         &json!([{"no": "H56-1", "step": "registered"}, {"no": "H56-1", "step": "completed"}]),
     );
+    write("push.step/first.dossier", &dossier);
+    write(
+        "push.step/first.create",
+        &json!({"method": "POST", "path": "/steps", "body": {"no": "H56-1", "step": "registered"}}),
+    );
     world
 }
 
@@ -161,6 +166,7 @@ fn complete_samples_prove_an_adapter() {
             "push.dossier/online",
             "push.dossier/there",
             "push.dossier/typed-in-before",
+            "push.step/first",
             "push.step/two",
             "push.told/one-refused",
             "push.told/two",
@@ -323,6 +329,7 @@ fn what_no_case_shows_is_told() {
     let rows = [
         ("pull.changes/completed.*", "a record and the patch that it gives"),
         ("push.step/two.*", "a dossier and the record that it gives"),
+        ("push.step/first.*", "the request of `create`"),
         ("push.dossier/there.*", "an answer that is judged \"exists\""),
         (
             "push.told/one-refused.*",

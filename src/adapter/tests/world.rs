@@ -125,6 +125,22 @@ impl World {
         fs::write(path, content).unwrap();
     }
 
+    /// The files of one of its folders: name and content.
+    pub(super) fn files(&self, folder: &str) -> Vec<(String, String)> {
+        let entries = fs::read_dir(self.folder.path().join(folder)).unwrap();
+        let file = |entry: std::io::Result<fs::DirEntry>| {
+            let entry = entry.unwrap();
+            let content = fs::read_to_string(entry.path()).unwrap();
+            (entry.file_name().into_string().unwrap(), content)
+        };
+        entries.map(file).collect()
+    }
+
+    /// Removes a file of the folder.
+    pub(super) fn remove(&self, name: &str) {
+        fs::remove_file(self.folder.path().join(name)).unwrap();
+    }
+
     /// Replaces a piece of the manifest that is there exactly once.
     pub(super) fn with(self, from: &str, to: &str) -> Self {
         let path = self.folder.path().join("adapter.toml");
