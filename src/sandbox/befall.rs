@@ -14,6 +14,7 @@ use tokio::time::sleep;
 use super::Room;
 use super::faults::{FaultKind, Occasion};
 use super::plan::Outcome;
+use super::rows::Change;
 use super::serve::{Asked, Decided, absent, plain, written};
 use crate::fault::Fault;
 
@@ -97,18 +98,18 @@ async fn late_commit(room: &Arc<Room>, asked: &Arc<Asked>) -> Result<Response, F
 impl Room {
     /// What a request that would come to this is to the faults.
     pub(super) fn occasion(&self, outcome: &Outcome) -> Occasion {
-        let sessions = self.plan.sessions.as_deref();
-        let is_session = |table: &str| Some(table) == sessions;
-        let opens = outcome.changes.iter().any(|change| is_session(&change.table));
+        let sessions = &self.plan.sessions;
+        let is_session = |change: &Change| sessions.contains(&change.table);
+        let opens = outcome.changes.iter().any(is_session);
         Occasion::Asked {
-            writes: outcome.changes.iter().any(|change| !is_session(&change.table)),
-            session: !opens && sessions.is_some_and(|table| self.rows().len(table) > 0),
+            writes: outcome.changes.iter().any(|change| !is_session(change)),
+            session: !opens && sessions.iter().any(|table| self.rows().len(table) > 0),
         }
     }
 
     fn forget_sessions(&self) -> Result<(), Fault> {
-        let sessions = self.plan.sessions.as_deref();
-        sessions.map_or(Ok(()), |table| self.rows().forget(table))
+        let sessions = &self.plan.sessions;
+        sessions.iter().try_for_each(|table| self.rows().forget(table))
     }
 }
 

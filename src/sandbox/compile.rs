@@ -57,11 +57,11 @@ impl Plan {
             }
         }
         let sessions = manifest.faults.session_lost;
-        if let Some(table) = &sessions
-            && !manifest.tables.contains_key(table)
-        {
-            let fault = no_table(table).file("sandbox.toml");
-            reader.faults.push(fault.field("faults.session_lost"));
+        for table in &sessions {
+            if !manifest.tables.contains_key(table) {
+                let fault = no_table(table).file("sandbox.toml");
+                reader.faults.push(fault.field("faults.session_lost"));
+            }
         }
         let error_in_200 = manifest.faults.error_in_200.and_then(|code| {
             let key = "faults.error_in_200".to_owned();

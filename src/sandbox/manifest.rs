@@ -80,8 +80,9 @@ pub(super) struct Send {
 pub(super) struct Faults {
     /// jq: request -> `{status, headers, body}`: how it says with HTTP 200 that something is wrong inside it.
     pub(super) error_in_200: Option<String>,
-    /// Table of its open sessions, which are lost by emptying it.
-    pub(super) session_lost: Option<String>,
+    /// Tables of its open sessions, which are lost by emptying them.
+    #[serde(default)]
+    pub(super) session_lost: Vec<String>,
 }
 
 impl Manifest {

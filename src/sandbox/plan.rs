@@ -22,8 +22,8 @@ pub(super) struct Plan {
     pub(super) works: Vec<Work>,
     pub(super) sends: Vec<Send>,
     pub(super) error_in_200: Option<Filter>,
-    /// Table of the open sessions.
-    pub(super) sessions: Option<String>,
+    /// Tables of the open sessions.
+    pub(super) sessions: Vec<String>,
 }
 
 pub(super) struct Route {
@@ -87,7 +87,7 @@ impl Plan {
         let kinds = faults.bitten();
         let needs = [
             (FaultKind::ErrorIn200, self.error_in_200.is_some(), "error_in_200"),
-            (FaultKind::SessionLost, self.sessions.is_some(), "session_lost"),
+            (FaultKind::SessionLost, !self.sessions.is_empty(), "session_lost"),
         ];
         let missing: Vec<Fault> = needs
             .into_iter()

@@ -11,3 +11,4 @@ mod hand_typed;
 mod input;
 mod pull;
 mod support;
+mod trial;

@@ -312,7 +312,7 @@ pub(crate) fn text(path: &Path) -> String {
     path.display().to_string()
 }
 
-fn install_tls() {
+pub(crate) fn install_tls() {
     // A second test of the same process finds it installed.
     drop(rustls::crypto::ring::default_provider().install_default());
 }

@@ -55,7 +55,7 @@ pause = "20ms"
 
 [faults]
 error_in_200 = '{body: {said: "something is wrong inside"}}'
-session_lost = "Sessions"
+session_lost = ["Sessions"]
 "#;
 
 /// A time that no test lives to see.
@@ -345,7 +345,7 @@ async fn fault_that_the_description_has_no_words_for_is_refused_at_the_start() {
             ("missing-key", "faults.session_lost")
         ]
     );
-    let folder = made_up(&TOML.replace("session_lost = \"Sessions\"", "session_lost = \"Session\""));
+    let folder = made_up(&TOML.replace("[\"Sessions\"]", "[\"Session\"]"));
     let refused = start(folder.path(), json!({}), Faults::default())
         .await
         .err()
