@@ -6,6 +6,7 @@
 )]
 
 mod engine;
+mod faults;
 mod national_portal;
 mod one_stop;
 mod one_stop_actions;
