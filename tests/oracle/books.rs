@@ -1,0 +1,289 @@
+//! The oracle's books: every commit in its order, and the rows that follow from them.
+//!
+//! A record is an object with `id` (the key), `text` and whatever else the mapping gives. The number behind the first
+//! `#` of the text is its version, for an entry or a step its place among those of its key: it survives upper case and
+//! cutting, so that the judge can read from a lossy row which version it holds.
+
+use serde_json::{Value, json};
+
+/// Longest text that a lossy system keeps, in characters.
+const LOSSY_LENGTH: usize = 24;
+
+/// A record with this in its text is refused by every class: it will never be taken so.
+pub(crate) const UNACCEPTABLE: &str = "[không hợp lệ]";
+
+/// What a commit did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Act {
+    /// Made a row.
+    Created,
+    /// Changed the rows of a key.
+    Updated,
+    /// Added an entry.
+    Appended,
+    /// Took a row one step further.
+    Stepped,
+    /// Somebody at the system changed or typed in a row: no call of the bus.
+    ByHand,
+}
+
+/// A commit.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Effect {
+    /// Its place among all commits, from 1.
+    pub(crate) number: u64,
+    /// When.
+    pub(crate) at_ms: u64,
+    /// The request that asked for it, counted from 1; 0 for what was done by hand.
+    pub(crate) request: u64,
+    /// What it did.
+    pub(crate) act: Act,
+    /// Key of the record.
+    pub(crate) key: String,
+    /// The number in the record's text.
+    pub(crate) version: i64,
+    /// The record as it was stored.
+    pub(crate) record: Value,
+    /// From when on a search shows it.
+    pub(crate) shown_from_ms: u64,
+    /// The system was restored to an earlier time: it is gone.
+    pub(crate) undone: bool,
+}
+
+/// A row or an entry as the commits have left it.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Row {
+    /// Key of the record.
+    pub(crate) key: String,
+    /// Version, state or place among the entries.
+    pub(crate) version: i64,
+    /// The record as stored.
+    pub(crate) record: Value,
+    /// The last commit that changed it.
+    pub(crate) changed: u64,
+    /// What searches show of it, and from when on.
+    shown: Vec<(u64, Value)>,
+}
+
+impl Row {
+    fn new(effect: &Effect) -> Self {
+        let mut row = Self {
+            key: effect.key.clone(),
+            version: 0,
+            record: Value::Null,
+            changed: 0,
+            shown: Vec::new(),
+        };
+        row.take(effect);
+        row
+    }
+
+    fn take(&mut self, effect: &Effect) {
+        self.version = effect.version;
+        self.record = effect.record.clone();
+        self.changed = effect.number;
+        self.shown.push((effect.shown_from_ms, effect.record.clone()));
+    }
+
+    fn shown_at(&self, now_ms: u64) -> Option<&Value> {
+        let shown = self.shown.iter().rev().find(|(from, _)| *from <= now_ms);
+        shown.map(|(_, record)| record)
+    }
+}
+
+/// A commit that is asked for.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Write {
+    /// What it is to do.
+    pub(crate) act: Act,
+    /// The record.
+    pub(crate) record: Value,
+}
+
+/// What the system does of its own accord about the order and the identity of what it is told.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Traits {
+    /// A second row of one key is refused.
+    pub(crate) refuses_duplicates: bool,
+    /// An older version, or an entry out of its order, is refused.
+    pub(crate) refuses_disorder: bool,
+    /// Texts are kept in upper case and cut short.
+    pub(crate) lossy: bool,
+}
+
+/// Why a commit was refused: HTTP status and what is said.
+pub(crate) type Refusal = (u16, &'static str);
+
+/// The books.
+#[derive(Debug, Default)]
+pub(crate) struct Books {
+    effects: Vec<Effect>,
+    rows: Vec<Row>,
+    entries: Vec<Row>,
+}
+
+impl Books {
+    /// Every commit, in order.
+    pub(crate) fn effects(&self) -> &[Effect] {
+        &self.effects
+    }
+
+    /// The rows.
+    pub(crate) fn rows(&self) -> &[Row] {
+        &self.rows
+    }
+
+    /// The entries, in the order in which they were added.
+    pub(crate) fn entries(&self) -> &[Row] {
+        &self.entries
+    }
+
+    /// What a search for this key shows.
+    pub(crate) fn find(&self, key: &str, entries: bool, now_ms: u64) -> Vec<Value> {
+        let among = if entries { &self.entries } else { &self.rows };
+        let found = among.iter().filter(|row| row.key == key);
+        found.filter_map(|row| row.shown_at(now_ms)).cloned().collect()
+    }
+
+    /// The rows that changed after this commit, as the system reports them.
+    pub(crate) fn changes(&self, since: u64) -> Vec<Value> {
+        let mut changed: Vec<&Row> = self.rows.iter().filter(|row| row.changed > since).collect();
+        changed.sort_by_key(|row| row.changed);
+        let report = |row: &&Row| {
+            let mut report = row.record.clone();
+            report["change"] = json!(row.changed);
+            report
+        };
+        changed.iter().map(report).collect()
+    }
+
+    /// Commits, or says why not. `lag_ms`: how long searches lag behind it.
+    pub(crate) fn commit(
+        &mut self,
+        write: &Write,
+        traits: Traits,
+        request: u64,
+        now_ms: u64,
+        lag_ms: u64,
+    ) -> Result<(), Refusal> {
+        let record = if traits.lossy {
+            lossy(&write.record)
+        } else {
+            write.record.clone()
+        };
+        let key = text_of(&record, "id").to_owned();
+        let version = number_in(text_of(&record, "text"));
+        if write.act != Act::ByHand {
+            self.judge(write, &key, version, traits)?;
+        }
+        let effect = Effect {
+            number: self.effects.len() as u64 + 1,
+            at_ms: now_ms,
+            request,
+            act: write.act,
+            key,
+            version,
+            record,
+            shown_from_ms: now_ms + lag_ms,
+            undone: false,
+        };
+        self.enter(&effect);
+        self.effects.push(effect);
+        Ok(())
+    }
+
+    fn judge(&self, write: &Write, key: &str, version: i64, traits: Traits) -> Result<(), Refusal> {
+        if key.is_empty() {
+            return Err((422, "thiếu mã hồ sơ"));
+        }
+        // Before the text is cut.
+        if text_of(&write.record, "text").contains(UNACCEPTABLE) {
+            return Err((422, "dữ liệu không hợp lệ"));
+        }
+        let held = self
+            .rows
+            .iter()
+            .rev()
+            .find(|row| row.key == key)
+            .map(|row| row.version);
+        let last = self.entries.iter().rev().find(|entry| entry.key == key);
+        match (write.act, held) {
+            (Act::Created, Some(_)) if traits.refuses_duplicates => Err((409, "hồ sơ đã tồn tại")),
+            (Act::Updated | Act::Stepped, None) => Err((404, "không có hồ sơ này")),
+            (Act::Stepped, Some(held)) if version != held + 1 => Err((422, "sai thứ tự bước")),
+            (Act::Updated, Some(held)) if traits.refuses_disorder && version < held => {
+                Err((422, "dữ liệu cũ hơn dữ liệu đang có"))
+            }
+            (Act::Appended, _)
+                if traits.refuses_disorder && version != last.map_or(1, |last| last.version + 1) =>
+            {
+                Err((422, "sai thứ tự"))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Everything after this time is gone; how many commits that are.
+    pub(crate) fn restore(&mut self, to_ms: u64) -> u64 {
+        let mut undone = 0;
+        for effect in self.effects.iter_mut().filter(|effect| effect.at_ms > to_ms) {
+            undone += u64::from(!effect.undone);
+            effect.undone = true;
+        }
+        self.rows.clear();
+        self.entries.clear();
+        let effects = std::mem::take(&mut self.effects);
+        for effect in effects.iter().filter(|effect| !effect.undone) {
+            self.enter(effect);
+        }
+        self.effects = effects;
+        undone
+    }
+
+    fn enter(&mut self, effect: &Effect) {
+        match effect.act {
+            Act::Created => self.rows.push(Row::new(effect)),
+            Act::Appended => self.entries.push(Row::new(effect)),
+            Act::Updated | Act::Stepped | Act::ByHand => {
+                let mut none = true;
+                for row in self.rows.iter_mut().filter(|row| row.key == effect.key) {
+                    row.take(effect);
+                    none = false;
+                }
+                if none {
+                    self.rows.push(Row::new(effect));
+                }
+            }
+        }
+    }
+}
+
+/// A text field of a record; empty if there is none.
+pub(crate) fn text_of<'a>(record: &'a Value, field: &str) -> &'a str {
+    record[field].as_str().unwrap_or_default()
+}
+
+/// The number behind the first `#`; 0 if there is none.
+pub(crate) fn number_in(text: &str) -> i64 {
+    let behind = text.split_once('#').map_or("", |(_, behind)| behind);
+    let digits: String = behind.chars().take_while(char::is_ascii_digit).collect();
+    digits.parse().unwrap_or(0)
+}
+
+/// What a lossy system keeps of a record.
+pub(crate) fn lossy(record: &Value) -> Value {
+    let mut kept = record.clone();
+    for (field, value) in kept.as_object_mut().into_iter().flatten() {
+        if field != "id"
+            && let Some(text) = value.as_str()
+        {
+            *value = text
+                .to_uppercase()
+                .chars()
+                .take(LOSSY_LENGTH)
+                .collect::<String>()
+                .into();
+        }
+    }
+    kept
+}

@@ -1,0 +1,25 @@
+//! The oracle: a target system whose rows are the truth, and the judge that compares them with what was accepted.
+//!
+//! Everything here but [`ledger`] is pure and deterministic: no I/O, no threads, no clock. Time comes from the caller,
+//! in milliseconds. So the same model serves the simulation, which calls it directly, and the oracle process
+//! (`process.rs`), which puts it behind HTTP.
+//!
+//! * [`mishap`]: what goes wrong, how often, and the times that the adapter declares;
+//! * [`books`]: the rows, every commit in order, and what the system does with a request when nothing goes wrong;
+//! * [`model`]: the system as seen from outside: a request comes, something happens on the wire, perhaps later in the
+//!   books;
+//! * [`judge`]: the invariants, and what violates them;
+//! * [`source`]: what the source says, and what the targets are to have of it;
+//! * [`ledger`]: what a node's store says about it.
+//!
+//! Included by test targets with `#[path = "../oracle/mod.rs"] mod oracle;`. The adapter folders that speak to it lie
+//! beside it in `adapters/`, one for each [`Class`](model::Class); `adapters/source` brings dossiers in.
+
+#![allow(dead_code, reason = "each target that includes this uses another part of it")]
+
+pub(crate) mod books;
+pub(crate) mod judge;
+pub(crate) mod ledger;
+pub(crate) mod mishap;
+pub(crate) mod model;
+pub(crate) mod source;
