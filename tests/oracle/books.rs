@@ -12,6 +12,23 @@ const LOSSY_LENGTH: usize = 24;
 /// A record with this in its text is refused by every class: it will never be taken so.
 pub(crate) const UNACCEPTABLE: &str = "[không hợp lệ]";
 
+/// What a request wants.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Verb {
+    /// A row that is not there yet.
+    Create,
+    /// Another content of a row that is there.
+    Change,
+    /// A row of this content, whether there is one or not.
+    Put,
+    /// One entry more.
+    Append,
+    /// A row taken one step further.
+    Step,
+    /// Nothing: somebody at the system does it, and is not refused.
+    ByHand,
+}
+
 /// What a commit did.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Act {
@@ -95,9 +112,16 @@ impl Row {
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Write {
     /// What it is to do.
-    pub(crate) act: Act,
+    pub(crate) verb: Verb,
     /// The record.
     pub(crate) record: Value,
+}
+
+impl Write {
+    /// Whether any class would take this record.
+    pub(crate) fn is_acceptable(&self) -> bool {
+        !text_of(&self.record, "id").is_empty() && !text_of(&self.record, "text").contains(UNACCEPTABLE)
+    }
 }
 
 /// What the system does of its own accord about the order and the identity of what it is told.
@@ -113,6 +137,12 @@ pub(crate) struct Traits {
 
 /// Why a commit was refused: HTTP status and what is said.
 pub(crate) type Refusal = (u16, &'static str);
+
+/// An entry or step that does not follow the last one.
+pub(crate) const DISORDER: Refusal = (422, "sai thứ tự");
+
+/// A version older than the one that is there.
+pub(crate) const OLDER: Refusal = (422, "dữ liệu cũ hơn dữ liệu đang có");
 
 /// The books.
 #[derive(Debug, Default)]
@@ -173,14 +203,18 @@ impl Books {
         };
         let key = text_of(&record, "id").to_owned();
         let version = number_in(text_of(&record, "text"));
-        if write.act != Act::ByHand {
-            self.judge(write, &key, version, traits)?;
-        }
+        let held = self
+            .rows
+            .iter()
+            .rev()
+            .find(|row| row.key == key)
+            .map(|row| row.version);
+        let act = self.judge(write, &key, version, held, traits)?;
         let effect = Effect {
             number: self.effects.len() as u64 + 1,
             at_ms: now_ms,
             request,
-            act: write.act,
+            act,
             key,
             version,
             record,
@@ -192,34 +226,31 @@ impl Books {
         Ok(())
     }
 
-    fn judge(&self, write: &Write, key: &str, version: i64, traits: Traits) -> Result<(), Refusal> {
-        if key.is_empty() {
-            return Err((422, "thiếu mã hồ sơ"));
-        }
-        // Before the text is cut.
-        if text_of(&write.record, "text").contains(UNACCEPTABLE) {
-            return Err((422, "dữ liệu không hợp lệ"));
-        }
-        let held = self
-            .rows
-            .iter()
-            .rev()
-            .find(|row| row.key == key)
-            .map(|row| row.version);
-        let last = self.entries.iter().rev().find(|entry| entry.key == key);
-        match (write.act, held) {
-            (Act::Created, Some(_)) if traits.refuses_duplicates => Err((409, "hồ sơ đã tồn tại")),
-            (Act::Updated | Act::Stepped, None) => Err((404, "không có hồ sơ này")),
-            (Act::Stepped, Some(held)) if version != held + 1 => Err((422, "sai thứ tự bước")),
-            (Act::Updated, Some(held)) if traits.refuses_disorder && version < held => {
-                Err((422, "dữ liệu cũ hơn dữ liệu đang có"))
+    /// What the commit will do; `held` is the version of the row that is there.
+    fn judge(
+        &self,
+        write: &Write,
+        key: &str,
+        version: i64,
+        held: Option<i64>,
+        traits: Traits,
+    ) -> Result<Act, Refusal> {
+        let last = || self.entries.iter().rev().find(|entry| entry.key == key);
+        match (write.verb, held) {
+            (Verb::ByHand, _) => Ok(Act::ByHand),
+            _ if !write.is_acceptable() => Err((422, "dữ liệu không hợp lệ")),
+            (Verb::Create, Some(_)) if traits.refuses_duplicates => Err((409, "hồ sơ đã tồn tại")),
+            (Verb::Create, _) | (Verb::Put, None) => Ok(Act::Created),
+            (Verb::Change | Verb::Step, None) => Err((404, "không có hồ sơ này")),
+            (Verb::Change | Verb::Put, Some(held)) if traits.refuses_disorder && version < held => Err(OLDER),
+            (Verb::Change | Verb::Put, Some(_)) => Ok(Act::Updated),
+            (Verb::Step, Some(held)) if version != held + 1 => Err(DISORDER),
+            (Verb::Step, Some(_)) => Ok(Act::Stepped),
+            (Verb::Append, _) => {
+                let next = last().map_or(1, |last| last.version + 1);
+                let refused = traits.refuses_disorder && version != next;
+                if refused { Err(DISORDER) } else { Ok(Act::Appended) }
             }
-            (Act::Appended, _)
-                if traits.refuses_disorder && version != last.map_or(1, |last| last.version + 1) =>
-            {
-                Err((422, "sai thứ tự"))
-            }
-            _ => Ok(()),
         }
     }
 

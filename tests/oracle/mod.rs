@@ -6,6 +6,7 @@
 //!
 //! * [`mishap`]: what goes wrong, how often, and the times that the adapter declares;
 //! * [`books`]: the rows, every commit in order, and what the system does with a request when nothing goes wrong;
+//! * [`asked`]: the classes of systems, and what their requests want;
 //! * [`model`]: the system as seen from outside: a request comes, something happens on the wire, perhaps later in the
 //!   books;
 //! * [`judge`]: the invariants, and what violates them;
@@ -13,10 +14,11 @@
 //! * [`ledger`]: what a node's store says about it.
 //!
 //! Included by test targets with `#[path = "../oracle/mod.rs"] mod oracle;`. The adapter folders that speak to it lie
-//! beside it in `adapters/`, one for each [`Class`](model::Class); `adapters/source` brings dossiers in.
+//! beside it in `adapters/`, one for each [`Class`](asked::Class); `adapters/source` brings dossiers in.
 
 #![allow(dead_code, reason = "each target that includes this uses another part of it")]
 
+pub(crate) mod asked;
 pub(crate) mod books;
 pub(crate) mod judge;
 pub(crate) mod ledger;

@@ -13,64 +13,15 @@
 //!
 //! `call` ticks by itself; whoever has not called for a while ticks before looking into the books.
 //!
-//! | request | class | does |
-//! |---|---|---|
-//! | `GET /records?id=KEY` | keyed, steps, reporting | `{code: "0", records: […]}` |
-//! | `POST /records` | keyed, refusing, steps, reporting | makes a row; 409 where there is one if the system refuses duplicates, and always in the class `refusing` |
-//! | `PATCH /records` | keyed, refusing, reporting | changes the row; 404 where there is none |
-//! | `PUT /records` | put, append, append-shown | makes or changes the row |
-//! | `POST /entries` | append, append-shown | adds an entry, again if it is told again |
-//! | `GET /entries?id=KEY` | append-shown | `{code: "0", records: […]}` |
-//! | `POST /steps/NAME` | steps | takes the row one step further; 422 unless it is the next step |
-//! | `POST /batch` | batch | a list of records, each added as an entry; `{code: "0", result: [{id, text, code, message}]}` |
-//! | `PUT /batch` | batch | a list of records, all made or changed, or none: one verdict |
-//! | `GET /changes?since=N` | reporting | rows that changed after commit `N`, each with its `change` |
-//!
-//! Every answer is a JSON object with a `code`: `"0"` took effect, `"99"` busy (it did not), else a refusal.
+//! Which requests it knows is said in [`asked`](super::asked).
 
 use std::collections::{BTreeMap, HashMap};
 
-use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::books::{Act, Books, Effect, Refusal, Row, Traits, Write, text_of};
+use super::asked::{Asked, Class};
+use super::books::{Books, DISORDER, Effect, OLDER, Refusal, Row, Traits, Verb, Write, text_of};
 use super::mishap::{Mishap, Mode, Roll, Times};
-
-/// Kind of target system: which requests it knows, and what they promise.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub(crate) enum Class {
-    /// Records that can be looked for by key; a create makes a row each time.
-    Keyed,
-    /// One idempotent call; no look-up.
-    Put,
-    /// No look-up, but a second create is refused.
-    Refusing,
-    /// Entries without identity that nobody can ask for.
-    Append,
-    /// Entries that a look-up shows.
-    AppendShown,
-    /// Takes actions in their order, refuses others.
-    Steps,
-    /// Many records a call.
-    Batch,
-    /// Like keyed, and tells what it holds.
-    Reporting,
-}
-
-impl Class {
-    /// All of them.
-    pub(crate) const ALL: [Self; 8] = [
-        Self::Keyed,
-        Self::Put,
-        Self::Refusing,
-        Self::Append,
-        Self::AppendShown,
-        Self::Steps,
-        Self::Batch,
-        Self::Reporting,
-    ];
-}
 
 /// What the caller sees of its request.
 #[derive(Debug, Clone, PartialEq)]
@@ -102,21 +53,6 @@ pub(crate) enum Reaction {
     },
     /// Nothing at all; the caller gives up at last.
     Silence,
-}
-
-/// A request, understood.
-enum Asked {
-    Find {
-        key: String,
-        entries: bool,
-    },
-    Changes {
-        since: u64,
-    },
-    Write(Vec<Write>),
-    /// The same, all or nothing, with one verdict.
-    WriteAll(Vec<Write>),
-    Unknown,
 }
 
 /// A commit that comes later than its caller thinks.
@@ -180,9 +116,9 @@ impl Oracle {
         self.tick(now_ms);
         self.requests += 1;
         let request = self.requests;
-        let asked = self.understand(method, path, query, body);
+        let asked = Asked::new(self.class, method, path, query, body);
         let mut roll = self.roll(&format!("{method} {path} {query} {}", about(body)));
-        let writes = matches!(asked, Asked::Write(_) | Asked::WriteAll(_));
+        let writes = asked.writes();
         let after_ms = roll.between(1, 5);
         let befallen = match asked {
             Asked::Unknown => None,
@@ -270,7 +206,7 @@ impl Oracle {
     /// Somebody at the system types a record in, or changes the one that is there.
     pub(crate) fn by_hand(&mut self, now_ms: u64, record: Value) {
         let write = Write {
-            act: Act::ByHand,
+            verb: Verb::ByHand,
             record,
         };
         let taken = self.books.commit(&write, self.traits, 0, now_ms, 0);
@@ -318,56 +254,6 @@ impl Oracle {
         Roll::new(self.seed, &format!("{about} {times}"))
     }
 
-    fn understand(&self, method: &str, path: &str, query: &str, body: &Value) -> Asked {
-        use Class::{Append, AppendShown, Batch, Keyed, Put, Refusing, Reporting, Steps};
-        let parameter = |name: &str| {
-            let pairs = query.split('&').filter_map(|pair| pair.split_once('='));
-            pairs
-                .into_iter()
-                .find(|(key, _)| *key == name)
-                .map(|(_, value)| value)
-        };
-        let key = || parameter("id").unwrap_or_default().to_owned();
-        let write = |act: Act| Write {
-            act,
-            record: body.clone(),
-        };
-        let each = |act: Act| {
-            let records = body.as_array().into_iter().flatten();
-            records
-                .map(|record| Write {
-                    act,
-                    record: record.clone(),
-                })
-                .collect()
-        };
-        match (method, path, self.class) {
-            ("GET", "/records", Keyed | Steps | Reporting) => Asked::Find {
-                key: key(),
-                entries: false,
-            },
-            ("GET", "/entries", AppendShown) => Asked::Find {
-                key: key(),
-                entries: true,
-            },
-            ("GET", "/changes", Reporting) => Asked::Changes {
-                since: parameter("since")
-                    .and_then(|since| since.parse().ok())
-                    .unwrap_or(0),
-            },
-            ("POST", "/records", Keyed | Refusing | Steps | Reporting) => {
-                Asked::Write(vec![write(Act::Created)])
-            }
-            ("PATCH", "/records", Keyed | Refusing | Reporting) => Asked::Write(vec![write(Act::Updated)]),
-            ("PUT", "/records", Put | Append | AppendShown) => Asked::Write(vec![write(Act::Updated)]),
-            ("POST", "/entries", Append | AppendShown) => Asked::Write(vec![write(Act::Appended)]),
-            ("POST", path, Steps) if path.starts_with("/steps/") => Asked::Write(vec![write(Act::Stepped)]),
-            ("POST", "/batch", Batch) => Asked::Write(each(Act::Appended)),
-            ("PUT", "/batch", Batch) => Asked::WriteAll(each(Act::Updated)),
-            _ => Asked::Unknown,
-        }
-    }
-
     /// Does what was asked, as far as it can be done, and says so.
     fn perform(&mut self, asked: Asked, request: u64, now_ms: u64) -> (u16, Value) {
         match asked {
@@ -382,11 +268,8 @@ impl Oracle {
                 let mut result = Vec::new();
                 for write in &writes {
                     match self.commit(write, request, now_ms) {
-                        Ok(()) => result.push(verdict(&write.record, Ok(()))),
-                        Err(refusal) if batch => result.push(verdict(&write.record, Err(refusal))),
-                        Err((status, message)) => {
-                            return (status, json!({"code": status.to_string(), "message": message}));
-                        }
+                        Err(refusal) if !batch => return refused(refusal),
+                        outcome => result.push(verdict(&write.record, outcome)),
                     }
                 }
                 let status = if batch { 200 } else { 201 };
@@ -394,18 +277,12 @@ impl Oracle {
             }
             Asked::WriteAll(writes) => {
                 // All or nothing: one that cannot be taken refuses them all.
-                let unfit = writes
-                    .iter()
-                    .any(|write| text_of(&write.record, "text").contains(super::books::UNACCEPTABLE));
-                if unfit {
-                    return (422, json!({"code": "422", "message": "có bản ghi không hợp lệ"}));
+                if !writes.iter().all(Write::is_acceptable) {
+                    return refused((422, "có bản ghi không hợp lệ"));
                 }
-                for write in &writes {
-                    if let Err((status, message)) = self.commit(write, request, now_ms) {
-                        return (status, json!({"code": status.to_string(), "message": message}));
-                    }
-                }
-                (200, json!({"code": "0"}))
+                let outcomes = writes.iter().map(|write| self.commit(write, request, now_ms));
+                let refusal = outcomes.filter_map(Result::err).last();
+                refusal.map_or((200, json!({"code": "0"})), refused)
             }
         }
     }
@@ -417,33 +294,17 @@ impl Oracle {
         } else {
             0
         };
-        // One call makes and changes: which of them it is shows in the books.
-        let puts = matches!(
-            self.class,
-            Class::Put | Class::Append | Class::AppendShown | Class::Batch
-        );
-        let key = text_of(&write.record, "id");
-        let there = self.books.rows().iter().any(|row| row.key == key);
-        let write = match write.act {
-            Act::Updated if puts && !there => &Write {
-                act: Act::Created,
-                ..write.clone()
-            },
-            _ => write,
-        };
-        let refused = self.books.commit(write, self.traits, request, now_ms, lag_ms);
-        if refused.is_ok() && lag_ms > 0 {
+        let outcome = self.books.commit(write, self.traits, request, now_ms, lag_ms);
+        if outcome.is_ok() && lag_ms > 0 {
             self.bite(Mishap::SearchLag);
         }
-        match refused {
+        match outcome {
             Ok(()) if self.traits.lossy => self.bite(Mishap::Lossy),
             Err((409, _)) => self.bite(Mishap::RefusesDuplicates),
-            Err((422, message)) if message.contains("thứ tự") || message.contains("cũ hơn") => {
-                self.bite(Mishap::RefusesDisorder);
-            }
+            Err(DISORDER | OLDER) => self.bite(Mishap::RefusesDisorder),
             _ => {}
         }
-        refused
+        outcome
     }
 }
 
@@ -462,4 +323,8 @@ fn verdict(record: &Value, outcome: Result<(), Refusal>) -> Value {
         Err((status, message)) => (status.to_string(), message),
     };
     json!({"id": record["id"], "text": record["text"], "code": code, "message": message})
+}
+
+fn refused((status, message): Refusal) -> (u16, Value) {
+    (status, json!({"code": status.to_string(), "message": message}))
 }

@@ -2,9 +2,10 @@
 
 use serde_json::{Value, json};
 
+use crate::oracle::asked::Class;
 use crate::oracle::books::UNACCEPTABLE;
 use crate::oracle::mishap::{Mishap, Mode, Times};
-use crate::oracle::model::{Class, Oracle, Reaction};
+use crate::oracle::model::{Oracle, Reaction};
 
 const TIMES: Times = Times {
     timeout_ms: 200,
