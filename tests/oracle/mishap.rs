@@ -76,12 +76,15 @@ impl Mishap {
         Self::ResetInBody,
     ];
 
+    /// Those of a system that refuses for now.
+    const OF_BUSY: [Self; 3] = [Self::Error500, Self::TooMany, Self::ErrorIn200];
+
     fn may_befall(self, writes: bool) -> bool {
         match self {
             Self::LateBeyondSettle => writes,
             _ if writes => Self::OF_WRITES.contains(&self),
             // A single mishap that is about commits must bite there, and not spend itself on searches.
-            _ => matches!(self, Self::Error500 | Self::TooMany | Self::ErrorIn200),
+            _ => Self::OF_BUSY.contains(&self),
         }
     }
 }
@@ -108,6 +111,16 @@ pub(crate) enum Mode {
         /// Of a hundred requests that it may befall.
         percent: u8,
     },
+    /// A system that answers, and refuses for now: 500, 429 or 200 with an error, and nothing committed.
+    Busy {
+        /// Of a hundred requests.
+        percent: u8,
+    },
+    /// A system that refuses duplicates and disorder, and cuts connections after commits: what is repeated is refused.
+    Strict {
+        /// Of a hundred writes that are cut.
+        percent: u8,
+    },
     /// Each request may meet any mishap but [`Mishap::LateBeyondSettle`]; traits of the system are drawn once.
     Mixed {
         /// Of a hundred requests.
@@ -118,27 +131,27 @@ pub(crate) enum Mode {
 impl Mode {
     /// What befalls this request, if anything.
     pub(crate) fn befalls(self, writes: bool, roll: &mut Roll) -> Option<Mishap> {
-        match self {
-            Self::Sound => None,
-            Self::Only { mishap, percent } => {
-                (mishap.may_befall(writes) && roll.of_hundred() < percent).then_some(mishap)
+        let (among, percent): (&[Mishap], u8) = match self {
+            Self::Sound => return None,
+            Self::Only { ref mishap, percent } if mishap.may_befall(writes) => {
+                (std::slice::from_ref(mishap), percent)
             }
-            Self::Mixed { percent } => {
-                let among: &[Mishap] = if writes {
-                    &Mishap::OF_WRITES
-                } else {
-                    &Mishap::OF_READS
-                };
-                (roll.of_hundred() < percent).then(|| *roll.among(among))
-            }
-        }
+            Self::Only { .. } => return None,
+            Self::Busy { percent } => (&Mishap::OF_BUSY, percent),
+            Self::Strict { percent } if writes => (&[Mishap::CommitThenDrop], percent),
+            Self::Strict { .. } => return None,
+            Self::Mixed { percent } if writes => (&Mishap::OF_WRITES, percent),
+            Self::Mixed { percent } => (&Mishap::OF_READS, percent),
+        };
+        (roll.of_hundred() < percent).then(|| *roll.among(among))
     }
 
     /// Whether the system has this trait.
     pub(crate) fn has(self, mishap: Mishap, seed: u64) -> bool {
         match self {
-            Self::Sound => false,
+            Self::Sound | Self::Busy { .. } => false,
             Self::Only { mishap: only, .. } => only == mishap,
+            Self::Strict { .. } => matches!(mishap, Mishap::RefusesDuplicates | Mishap::RefusesDisorder),
             Self::Mixed { .. } => Roll::new(seed, &mishap.to_string()).of_hundred() < 50,
         }
     }
@@ -146,7 +159,7 @@ impl Mode {
     /// Whether a search lags behind this commit.
     pub(crate) fn lags(self, roll: &mut Roll) -> bool {
         match self {
-            Self::Sound => false,
+            Self::Sound | Self::Busy { .. } | Self::Strict { .. } => false,
             Self::Only { mishap, percent } => mishap == Mishap::SearchLag && roll.of_hundred() < percent,
             Self::Mixed { percent } => roll.of_hundred() < percent,
         }
