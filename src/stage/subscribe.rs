@@ -13,6 +13,7 @@ use serde_json::json;
 use super::{Progress, Shared, StageError};
 use crate::dossier::{self, DossierId, fold_code};
 use crate::event::Event;
+use crate::failpoint;
 use crate::store::{InboxRow, InboxState, Replica, Transaction, Wanted};
 
 /// Events merged in one transaction, at most.
@@ -49,7 +50,9 @@ impl Subscribe {
             .unzip();
         let mut transaction = self.shared.store.begin().await?;
         self.merge(transaction.as_mut(), events, now).await?;
+        failpoint::pass("subscribe-before-commit");
         transaction.commit().await?;
+        failpoint::pass("subscribe-committed");
         self.shared.broker.acknowledge(receipts).await?;
         self.shared.deliveries.ring();
         Ok(Progress::Worked)

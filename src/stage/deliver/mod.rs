@@ -22,6 +22,7 @@ use crate::adapter::{Adapter, Push};
 use crate::connector::{Connector, Exchange};
 use crate::dossier::{Dossier, DossierId, Stamp, fold_code, hash};
 use crate::event::Event;
+use crate::failpoint;
 use crate::fault::Fault;
 use crate::store::{CodeKey, Delivery, Item, Outcome, Presence, RowKey, State};
 
@@ -116,6 +117,7 @@ impl Deliver {
                 }
             }
         }
+        failpoint::pass("deliver-before-intent");
         // Who committed the intent makes the call; a row that somebody else took meanwhile is theirs.
         let committed = self.commit(changes, now).await?;
         works.retain(|work| {
@@ -131,6 +133,7 @@ impl Deliver {
             self.note(settled, &mut changes, now);
         }
         self.commit(changes, now).await?;
+        failpoint::pass("deliver-outcome-committed");
         Ok(Progress::Worked)
     }
 
@@ -223,7 +226,13 @@ impl Deliver {
             Ways::Update => push.update.as_ref().expect("planned because there is an update"),
         };
         let scope = work.scope(push);
-        self.connector.exchange(call, &work.native.record, &scope).await
+        if work.way == Ways::Find {
+            return self.connector.exchange(call, &work.native.record, &scope).await;
+        }
+        failpoint::pass("deliver-intent-committed");
+        let exchange = self.connector.exchange(call, &work.native.record, &scope).await;
+        failpoint::pass("deliver-answered");
+        exchange
     }
 
     /// Collects what follows from a settled exchange.
