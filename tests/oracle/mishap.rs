@@ -132,14 +132,12 @@ impl Mode {
     /// What befalls this request, if anything.
     pub(crate) fn befalls(self, writes: bool, roll: &mut Roll) -> Option<Mishap> {
         let (among, percent): (&[Mishap], u8) = match self {
-            Self::Sound => return None,
             Self::Only { ref mishap, percent } if mishap.may_befall(writes) => {
                 (std::slice::from_ref(mishap), percent)
             }
-            Self::Only { .. } => return None,
             Self::Busy { percent } => (&Mishap::OF_BUSY, percent),
             Self::Strict { percent } if writes => (&[Mishap::CommitThenDrop], percent),
-            Self::Strict { .. } => return None,
+            Self::Sound | Self::Only { .. } | Self::Strict { .. } => return None,
             Self::Mixed { percent } if writes => (&Mishap::OF_WRITES, percent),
             Self::Mixed { percent } => (&Mishap::OF_READS, percent),
         };

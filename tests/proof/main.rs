@@ -1,5 +1,5 @@
 //! The proof over real processes: the built daemon, the oracle as a process of its own, real sockets and files, and
-//! everything that can die or stall in between.
+//! everything that can die or stall in between. How to run it, and what it shows: `tests/README.md`.
 
 #![expect(
     clippy::unwrap_used,
@@ -9,5 +9,14 @@
 #[path = "../oracle/mod.rs"]
 mod oracle;
 
+mod cell;
+mod cover;
 mod judge;
+mod matrix;
 mod model;
+mod node;
+mod proxy;
+mod run;
+mod source;
+mod support;
+mod target;
