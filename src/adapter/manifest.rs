@@ -7,7 +7,8 @@ use super::connection::Connection;
 use super::needs::Needs;
 use super::pull::Pull;
 use super::push::Push;
-use super::push_manifest::{Surroundings, judge_order};
+use super::push_manifest::Surroundings;
+use super::push_rules::judge_order;
 use super::requires::Requirement;
 use super::selection::{Selection, Subscription};
 use super::settings::Settings;
@@ -144,6 +145,7 @@ fn read(
                 Surroundings {
                     wire: &wire,
                     settle,
+                    reports: root.has("webhook") || root.has("pull"),
                     workshop: &workshop,
                 },
             )

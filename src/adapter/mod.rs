@@ -8,6 +8,7 @@
 //! is read later. A changed folder is loaded anew beside the old one; the two share nothing.
 
 mod answer;
+mod batch;
 mod call;
 mod connection;
 pub mod contract;
@@ -19,6 +20,7 @@ mod needs;
 mod pull;
 mod push;
 mod push_manifest;
+mod push_rules;
 mod request;
 mod requires;
 mod rule;
@@ -26,6 +28,7 @@ mod selection;
 mod settings;
 pub mod shipped;
 mod site;
+mod steps;
 mod target;
 mod version;
 mod wait;
@@ -39,17 +42,19 @@ mod tests;
 use std::path::{Path, PathBuf};
 
 pub use answer::{Answer, Failure, Outcome, Verdict, Word};
+pub use batch::Batch;
 pub use call::Call;
 pub use connection::{Connection, Protocol, RetrySettings};
 pub use login::{Login, Session};
 pub use mapping::Fact;
 pub use needs::Needs;
 pub use pull::{Pull, Span};
-pub use push::{Decision, Find, Native, OnDoubt, Push};
+pub use push::{Decision, Find, Means, Native, OnDoubt, Push};
 pub use request::{Format, Request};
 pub use requires::{Otherwise, Required, Requirement};
 pub use selection::{Selection, Subscription};
 pub use site::Site;
+pub use steps::{Step, Steps};
 pub use webhook::Webhook;
 
 use crate::dossier::Ownership;

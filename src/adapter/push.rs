@@ -3,11 +3,14 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use serde_json::Value as Json;
+use jiff::Timestamp;
+use serde_json::{Value as Json, json};
 use sha2::{Digest, Sha256};
 
+use super::batch::Batch;
 use super::call::Call;
 use super::settings::Settings;
+use super::steps::Steps;
 use crate::dossier::hash::canonical;
 use crate::fault::Fault;
 use crate::jq::{Filter, Scope};
@@ -23,15 +26,17 @@ pub struct Push {
     pub settle: Duration,
     /// What happens after an unclear end of a call that is neither idempotent nor can be looked for.
     pub on_doubt: OnDoubt,
-    /// Asks whether the record is there.
+    /// Asks whether the record is there; with steps, in which state the target is.
     pub find: Option<Find>,
-    /// Makes the record; with `put` also changes it.
-    pub create: Call,
-    /// Changes the record. `None`: once there, it is never sent again.
-    pub update: Option<Call>,
+    /// By what the target takes a record.
+    pub means: Means,
+    /// Several records in one call.
+    pub batch: Option<Batch>,
     pub(super) when: Option<Filter>,
     pub(super) each: Option<Filter>,
-    pub(super) record: Filter,
+    /// `None` with steps, which make their records themselves.
+    pub(super) record: Option<Filter>,
+    pub(super) echo: Option<Filter>,
     pub(super) key: Option<Filter>,
     pub(super) remote: Option<Filter>,
     pub(super) mandatory: Vec<String>,
@@ -39,12 +44,27 @@ pub struct Push {
     pub(super) settings: Settings,
 }
 
+/// By what a target takes a record.
+#[derive(Debug, Clone)]
+pub enum Means {
+    /// The record itself, as often as it changes.
+    Record {
+        /// Makes the record; with `put` also changes it.
+        create: Call,
+        /// Changes the record. `None`: once there, it is never sent again.
+        update: Option<Call>,
+    },
+    /// Actions, one after the other, each from the state that the last one led to.
+    Steps(Steps),
+}
+
 /// How a record is looked for.
 #[derive(Debug, Clone)]
 pub struct Find {
-    /// The call; its records are those that bear the key.
+    /// The call; its records are those that bear the key, or with steps those that show the state.
     pub call: Call,
-    pub(super) same_when: Filter,
+    /// `None` with steps: nothing is created, so nothing is taken for something else.
+    pub(super) same_when: Option<Filter>,
     pub(super) remote: Option<Filter>,
 }
 
@@ -66,10 +86,12 @@ pub struct Native {
     pub record: Json,
     /// Its key, where the push has one.
     pub key: Option<String>,
-    /// SHA-256 of the record, its keys sorted, in hex: equal records have equal hashes.
+    /// SHA-256 of the record and its step, keys sorted, in hex: equal ones have equal hashes.
     pub hash: String,
     /// The item that it was made from, where the push has `each`.
     pub item: Option<Json>,
+    /// The step by which it is sent, where the push has `steps`.
+    pub step: Option<String>,
 }
 
 impl std::fmt::Debug for Native {
@@ -94,6 +116,43 @@ pub enum Decision {
 }
 
 impl Push {
+    /// The call that makes the record. `None` with steps.
+    #[must_use]
+    pub fn create(&self) -> Option<&Call> {
+        match &self.means {
+            Means::Record { create, .. } => Some(create),
+            Means::Steps(_) => None,
+        }
+    }
+
+    /// The call that changes the record. `None` with steps, and where a record is never sent again.
+    #[must_use]
+    pub fn update(&self) -> Option<&Call> {
+        match &self.means {
+            Means::Record { update, .. } => update.as_ref(),
+            Means::Steps(_) => None,
+        }
+    }
+
+    /// The steps, where the target takes actions and not records.
+    #[must_use]
+    pub fn steps(&self) -> Option<&Steps> {
+        match &self.means {
+            Means::Record { .. } => None,
+            Means::Steps(steps) => Some(steps),
+        }
+    }
+
+    /// Every call that it can make: `find`, then those that write.
+    pub(super) fn calls(&self) -> impl Iterator<Item = &Call> {
+        let steps = self.steps().into_iter().flat_map(Steps::calls);
+        let find = self.find.as_ref().map(|find| &find.call);
+        find.into_iter()
+            .chain(self.create())
+            .chain(self.update())
+            .chain(steps)
+    }
+
     /// Is the dossier to be there? Where it is not, nothing is called, and what is there stays.
     ///
     /// # Errors
@@ -143,10 +202,15 @@ impl Push {
     /// # Errors
     /// The fault of the jq; `mandatory-empty` naming the native field; `ignored` with the reason where the mapping leaves
     /// the record out.
+    ///
+    /// # Panics
+    /// If the push has `steps`: each of them makes its own record ([`Steps::next`]).
     pub fn native(&self, dossier: &Json, item: Option<&Json>) -> Result<Native, Fault> {
         let scope = self.about(dossier, item);
         let record = self
             .record
+            .as_ref()
+            .expect("a push with steps is asked for the next step")
             .one(item.unwrap_or(dossier), &scope)
             .map_err(super::fault)?;
         for field in &self.mandatory {
@@ -165,13 +229,27 @@ impl Push {
                 }
             }
         };
-        let hash = hex::encode(Sha256::digest(canonical(&record)));
         Ok(Native {
+            hash: hash(&record),
             record,
             key,
-            hash,
             item: item.cloned(),
+            step: None,
         })
+    }
+
+    /// What the system will report of this record once it has taken it: input of `dossier::Patch::parse`. `None`: it
+    /// reports nothing of what it is sent.
+    ///
+    /// # Errors
+    /// The fault of the jq; `ignored` with the reason where it leaves this record out.
+    pub fn echo(&self, native: &Native, dossier: &Json) -> Result<Option<Json>, Fault> {
+        let Some(echo) = &self.echo else { return Ok(None) };
+        let scope = self
+            .about(dossier, native.item.as_ref())
+            .with("key", Json::from(native.key.clone()))
+            .with("step", Json::from(native.step.clone()));
+        echo.one(&native.record, &scope).map(Some).map_err(super::fault)
     }
 
     fn mandatory_empty(&self, field: &str) -> Fault {
@@ -200,6 +278,27 @@ impl Push {
             .with("remote", Json::from(remote))
     }
 
+    /// Variables of the `find` of a push with steps, which looks before there is a record. `.` of that call is null.
+    #[must_use]
+    pub fn scope_of_find(&self, dossier: &Json, remote: Option<&str>) -> Scope {
+        Call::blank_scope()
+            .with("dossier", dossier)
+            .with("id", Json::Null)
+            .with("remote", Json::from(remote))
+    }
+
+    /// Variables of the calls of a batch, but `now`, `id` and `token`. `dossier`: the one whose records they are;
+    /// `None` where the batch goes across dossiers. `.` of these calls is the list of records.
+    #[must_use]
+    pub fn scope_of_batch(&self, dossier: Option<&Json>, id: &str, number: u64, at: Timestamp) -> Scope {
+        let batch = json!({"id": id, "number": number, "at": at});
+        let scope = Call::blank_scope().with("id", Json::Null).with("batch", batch);
+        match dossier {
+            Some(dossier) => scope.with("dossier", dossier),
+            None => scope,
+        }
+    }
+
     fn about(&self, dossier: &Json, item: Option<&Json>) -> Scope {
         let scope = self.settings.mapping().with("dossier", dossier);
         match item {
@@ -214,17 +313,15 @@ impl Push {
     /// The fault of `same_when`.
     ///
     /// # Panics
-    /// If the push has no `find`.
+    /// If the push has no `find`, or has steps, which are decided by the state that is found.
     pub fn decide(&self, found: &[Json], native: &Native, dossier: &Json) -> Result<Decision, Fault> {
-        let find = self
-            .find
-            .as_ref()
-            .expect("only a push with a find is asked for a decision");
+        let same_when = self.find.as_ref().and_then(|find| find.same_when.as_ref());
+        let same_when = same_when.expect("only a push with a find and without steps is asked for a decision");
         match found {
             [] => Ok(Decision::Create),
             [found] => {
                 let scope = self.scope(dossier, native, None);
-                let same = find.same_when.holds(found, &scope).map_err(super::fault)?;
+                let same = same_when.holds(found, &scope).map_err(super::fault)?;
                 Ok(if same {
                     Decision::Same(found.clone())
                 } else {
@@ -241,7 +338,12 @@ impl Push {
     /// # Errors
     /// The fault of the jq.
     pub fn remote(&self, answer: &Json, native: &Native, dossier: &Json) -> Result<Option<String>, Fault> {
-        self.id_in(self.remote.as_ref(), answer, native, dossier)
+        let scope = self.scope(dossier, native, None);
+        let said = match self.create().zip(self.remote.as_ref()) {
+            Some((create, remote)) => create.find_in(remote, answer, &scope)?,
+            None => None,
+        };
+        Ok(said.and_then(id).or_else(|| native.key.clone()))
     }
 
     /// The same, from a record that a `find` has shown.
@@ -254,34 +356,39 @@ impl Push {
         native: &Native,
         dossier: &Json,
     ) -> Result<Option<String>, Fault> {
-        self.id_in(
-            self.find.as_ref().and_then(|find| find.remote.as_ref()),
-            found,
-            native,
-            dossier,
-        )
-    }
-
-    fn id_in(
-        &self,
-        filter: Option<&Filter>,
-        shown: &Json,
-        native: &Native,
-        dossier: &Json,
-    ) -> Result<Option<String>, Fault> {
-        let found = match filter {
-            Some(filter) => self
-                .create
-                .find_in(filter, shown, &self.scope(dossier, native, None))?,
-            None => None,
-        };
-        let said = match found {
-            Some(Json::String(id)) => Some(id),
-            Some(Json::Number(id)) => Some(id.to_string()),
-            _ => None,
-        };
+        let said = self.id_in(found, &self.scope(dossier, native, None))?;
         Ok(said.or_else(|| native.key.clone()))
     }
+
+    /// The same for a push with steps, from what its `find` has shown; `None` where the find does not say.
+    ///
+    /// # Errors
+    /// The fault of the jq.
+    pub fn remote_of_shown(&self, shown: &Json, dossier: &Json) -> Result<Option<String>, Fault> {
+        self.id_in(shown, &self.scope_of_find(dossier, None))
+    }
+
+    fn id_in(&self, found: &Json, scope: &Scope) -> Result<Option<String>, Fault> {
+        let Some(find) = &self.find else { return Ok(None) };
+        let Some(remote) = &find.remote else {
+            return Ok(None);
+        };
+        Ok(find.call.find_in(remote, found, scope)?.and_then(id))
+    }
+}
+
+/// An id, as text.
+fn id(said: Json) -> Option<String> {
+    match said {
+        Json::String(id) => Some(id),
+        Json::Number(id) => Some(id.to_string()),
+        _ => None,
+    }
+}
+
+/// SHA-256 of the canonical text, in hex.
+pub(super) fn hash(value: &Json) -> String {
+    hex::encode(Sha256::digest(canonical(value)))
 }
 
 /// Nothing, null, text of spaces, an empty list or object.

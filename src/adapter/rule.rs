@@ -201,6 +201,7 @@ fn said(filter: &Filter, answer: &Json, scope: &Scope) -> Option<String> {
     Some(cut(&text)).filter(|text| !text.is_empty())
 }
 
-fn cut(text: &str) -> String {
+/// A message as it is kept.
+pub(super) fn cut(text: &str) -> String {
     text.trim().chars().take(LONGEST_REASON).collect()
 }

@@ -22,6 +22,7 @@
 //!   nothing; a late earlier entry can make it legal. A final status is not reopened by a stray entry.
 //! - A stamp is made once. Nothing here depends on when or where it is computed.
 
+mod agree;
 mod author;
 mod code;
 pub mod hash;
@@ -50,6 +51,7 @@ mod laws;
 #[cfg(test)]
 mod testing;
 
+pub use agree::{fold_text, same_person};
 pub use author::Author;
 pub use code::{AgencyCode, DossierCode, ProcedureCode};
 pub use id::{DossierId, Origin, fold_code};

@@ -163,12 +163,12 @@ async fn portal_takes_a_dossier_from_search_to_progress() {
         .find(|push| push.name == "dossier")
         .unwrap();
     let find = &push.find.as_ref().unwrap().call;
-    let update = push.update.as_ref().unwrap();
+    let update = push.update().unwrap();
     let native = push.native(&dossier, None).unwrap();
     let plain = push.scope(&dossier, &native, None);
 
     let stranger = plain.clone().with("token", json!("bia"));
-    for call in [find, &push.create, update] {
+    for call in [find, push.create().unwrap(), update] {
         assert_eq!(here.call(call, &native.record, &stranger).await.0, Word::Login);
     }
 
@@ -181,11 +181,11 @@ async fn portal_takes_a_dossier_from_search_to_progress() {
     );
     assert_eq!(here.call(update, &native.record, &scope).await.0, Word::Missing);
     assert_eq!(
-        here.call(&push.create, &native.record, &scope).await.0,
+        here.call(push.create().unwrap(), &native.record, &scope).await.0,
         Word::Done
     );
     assert_eq!(
-        here.call(&push.create, &native.record, &scope).await.0,
+        here.call(push.create().unwrap(), &native.record, &scope).await.0,
         Word::Exists
     );
 
@@ -209,7 +209,9 @@ async fn portal_takes_a_dossier_from_search_to_progress() {
             .scope(&dossier, &entry, None)
             .with("token", here.log_in().await);
         assert_eq!(
-            here.call(&progress.create, &entry.record, &scope).await.0,
+            here.call(progress.create().unwrap(), &entry.record, &scope)
+                .await
+                .0,
             Word::Done
         );
     }

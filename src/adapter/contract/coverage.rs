@@ -74,8 +74,9 @@ pub(super) fn missing(adapter: &Adapter, samples: &Samples) -> Vec<(String, Faul
         }
     }
     // A rule of the connection is the same for every push: one that shows it is enough.
-    if let Some(push) = adapter.pushes.first() {
-        let words: BTreeSet<_> = push.create.shared_words().map(|word| word.to_string()).collect();
+    let first = adapter.pushes.first();
+    if let Some((push, call)) = first.and_then(|push| Some((push, push.calls().next()?))) {
+        let words: BTreeSet<_> = call.shared_words().map(|word| word.to_string()).collect();
         for word in words.iter().filter(|word| !shown_anywhere.contains(*word)) {
             let remedy = format!("add CASE.answer.json and CASE.verdict.json with {{\"is\": \"{word}\"}}");
             report(
@@ -90,14 +91,7 @@ pub(super) fn missing(adapter: &Adapter, samples: &Samples) -> Vec<(String, Faul
 
 /// Words that the rules of the push's own calls can give.
 fn own_words(push: &Push) -> BTreeSet<String> {
-    let calls = [
-        Some(&push.create),
-        push.update.as_ref(),
-        push.find.as_ref().map(|find| &find.call),
-    ];
-    calls
-        .into_iter()
-        .flatten()
+    push.calls()
         .flat_map(Call::words)
         .map(|word| word.to_string())
         .collect()

@@ -36,7 +36,7 @@ fn patches(facts: &Result<Vec<Fact>, Fault>) -> Result<Vec<Json>, Vec<Fault>> {
     let mut patches = Vec::new();
     for fact in facts {
         match fact {
-            Fact::Patch(patch) => {
+            Fact::Patch { patch, .. } => {
                 Patch::parse(patch)?;
                 patches.push(patch.clone());
             }

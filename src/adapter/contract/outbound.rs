@@ -109,8 +109,8 @@ fn natives(push: &Push, case: &Case, dossier: &Json) -> Result<Vec<Native>, Faul
 fn call<'p>(push: &'p Push, name: &str) -> Option<&'p Call> {
     match name {
         "find" => push.find.as_ref().map(|find| &find.call),
-        "update" => push.update.as_ref(),
-        _ => Some(&push.create),
+        "update" => push.update(),
+        _ => push.create(),
     }
 }
 
@@ -214,6 +214,7 @@ fn verdict(push: &Push, case: &Case, dossier: &Json) -> Result<(), Fault> {
         key: None,
         hash: String::new(),
         item: push.is_by_item().then_some(Json::Null),
+        step: None,
     });
     let verdict = call.judge(&Ok(&answer), &scope(push, case, &native, dossier));
     let mut found = json!({"is": verdict.word.to_string()});

@@ -153,7 +153,7 @@ fn many_faults_are_told_at_once_in_the_order_of_lines() {
             (18, "unknown-key"),
             (34, "bad-duration"),
             (45, "unknown-function"),
-            (53, "after-unknown"),
+            (54, "after-unknown"),
         ]
     );
 }

@@ -148,9 +148,10 @@ fn a_webhook_is_verified_and_read() {
     let facts = webhook.map(&json!({"no": "H56-1", "state": "2"})).unwrap();
     assert_eq!(
         facts,
-        [Fact::Patch(
-            json!({"dossier": "H56-1", "status": {"value": "completed"}})
-        )]
+        [Fact::Patch {
+            patch: json!({"dossier": "H56-1", "status": {"value": "completed"}}),
+            complete: Vec::new(),
+        }]
     );
     let fault = webhook.map(&json!({"no": "H56-1", "state": "9"})).unwrap_err();
     assert_eq!(fault.code, "table-missing-entry");

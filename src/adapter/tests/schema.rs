@@ -6,6 +6,7 @@ use serde_json::Value as Json;
 
 use super::world::MANIFEST;
 use crate::adapter::answer::WORDS;
+use crate::adapter::batch::Batch;
 use crate::adapter::connection::{Connection, RetrySettings};
 use crate::adapter::login::Login;
 use crate::adapter::manifest;
@@ -38,6 +39,7 @@ fn schema_and_reader_know_the_same_keys() {
         ("/$defs/find", Push::FIND),
         ("/$defs/create", Push::CREATE),
         ("/$defs/update", Push::UPDATE),
+        ("/$defs/batch", Batch::KEYS),
     ];
     let schema = schema();
     for (pointer, keys) in tables {

@@ -60,6 +60,7 @@ find = { path = '/book/\($key)', records = '.rows[]?', remote = '.id' }
 same_when = '.no == $record.no and (.name | alike($record.name))'
 create = { path = '/book', body = '. + {request: $id}', remote = '.id' }
 update = { method = "PUT", path = '/book/\($remote)', body = '.' }
+echo = '{dossier: .no, applicant: {person: {kind: "citizen", name: .name}}}'
 [push.step]
 after = "dossier"
 each = '.progress[]'

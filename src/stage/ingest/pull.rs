@@ -128,6 +128,7 @@ impl Puller {
                 raw: value.to_string(),
                 value,
                 observed,
+                kept: None,
             })
             .collect();
         run.newest = run.newest.max(page.newest);

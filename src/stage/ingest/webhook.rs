@@ -180,6 +180,7 @@ async fn receive(
         raw: text,
         value,
         observed: hook.shared.clock.now(),
+        kept: None,
     };
     let (answer, answered) = oneshot::channel();
     if hook.door.try_send((record, answer)).is_err() {

@@ -22,19 +22,24 @@ use sqlx::{AssertSqlSafe, Row, SqlSafeStr};
 use uuid::Uuid;
 
 use super::{
-    CodeKey, Counts, DeadLetter, Delivery, HeldRecord, Parent, Replica, ReplicaSummary, Store, StoreError,
-    Transaction,
+    CodeKey, Counts, DeadLetter, Delivery, HeldRecord, KeptRecord, Parent, Replica, ReplicaSummary, Said,
+    Store, StoreError, Transaction,
 };
+use crate::clock::Anchor;
 use crate::dossier::{DossierId, Hlc, fold_code};
 use crate::event::Event;
 
 mod delivery;
+mod inbox;
+mod join;
 mod people;
 mod transaction;
 
 /// Migrations, oldest first; a released one is never edited.
-const MIGRATIONS: [(i64, &str, &str); 1] =
-    [(1, "first flow", include_str!("migrations/0001_first_flow.sql"))];
+const MIGRATIONS: [(i64, &str, &str); 2] = [
+    (1, "first flow", include_str!("migrations/0001_first_flow.sql")),
+    (2, "ledger", include_str!("migrations/0002_ledger.sql")),
+];
 
 /// Longest wait for the writer's turn; a transaction takes milliseconds.
 const WRITER_TIMEOUT: Duration = Duration::from_secs(30);
@@ -207,6 +212,13 @@ impl Store for Sqlite {
         stored.map_or_else(|| Ok(Hlc::default()), |text| document("meta", &text))
     }
 
+    async fn anchor(&self) -> Result<Option<Anchor>, StoreError> {
+        let stored: Option<String> = sqlx::query_scalar("select value from meta where name = 'anchor'")
+            .fetch_optional(&self.readers)
+            .await?;
+        stored.map(|text| document("meta", &text)).transpose()
+    }
+
     async fn begin(&self) -> Result<Box<dyn Transaction>, StoreError> {
         Ok(Box::new(transaction::SqliteTransaction::new(
             self.writer.begin_with("begin immediate").await?,
@@ -241,6 +253,27 @@ impl Store for Sqlite {
             .await?;
         let rows = rows.iter().map(delivery::read).collect::<Result<_, _>>()?;
         Ok((rows, next.map(time)))
+    }
+
+    async fn mates(&self, row: &Delivery, limit: u32) -> Result<Vec<Delivery>, StoreError> {
+        let rows = sqlx::query(delivery::MATES)
+            .bind(&row.adapter)
+            .bind(&row.push)
+            .bind(row.dossier.to_string())
+            .bind(row.ordinal)
+            .bind(limit)
+            .fetch_all(&self.readers)
+            .await?;
+        rows.iter().map(delivery::read).collect()
+    }
+
+    async fn records_again(
+        &self,
+        said: Said,
+        now: Timestamp,
+        limit: u32,
+    ) -> Result<Vec<KeptRecord>, StoreError> {
+        inbox::again(&self.readers, said, now, limit).await
     }
 
     async fn replicas(&self, dossiers: &[DossierId]) -> Result<HashMap<DossierId, Replica>, StoreError> {
@@ -315,11 +348,10 @@ impl Store for Sqlite {
     }
 
     async fn deliveries_of(&self, id: DossierId) -> Result<Vec<Delivery>, StoreError> {
-        let rows =
-            sqlx::query("select * from delivery where dossier_id = ?1 order by adapter, push, ordinal")
-                .bind(id.to_string())
-                .fetch_all(&self.readers)
-                .await?;
+        let rows = sqlx::query(delivery::OF_DOSSIER)
+            .bind(id.to_string())
+            .fetch_all(&self.readers)
+            .await?;
         rows.iter().map(delivery::read).collect()
     }
 
