@@ -5,13 +5,13 @@
 //! | `GET /records?id=KEY` | keyed, steps, reporting | `{code: "0", records: […]}` |
 //! | `POST /records` | keyed, refusing, steps, reporting | makes a row; 409 where there is one if the system refuses duplicates, and always in the class `refusing` |
 //! | `PATCH /records` | keyed, refusing, reporting | changes the row; 404 where there is none |
-//! | `PUT /records` | put, append, append-shown | makes or changes the row |
+//! | `PUT /records` | put, append, append-shown, steps-blind | makes or changes the row |
 //! | `POST /entries` | append, append-shown | adds an entry, again if it is told again |
 //! | `GET /entries?id=KEY` | append-shown | `{code: "0", records: […]}` |
-//! | `POST /steps/NAME` | steps | takes the row one step further; 422 unless it is the next step |
+//! | `POST /steps/NAME` | steps, steps-blind | takes the row one step further; 422 unless it is the next step |
 //! | `POST /batch` | batch | a list of records, each added as an entry; `{code: "0", result: [{id, text, code, message}]}` |
 //! | `PUT /batch` | batch | a list of records, all made or changed, or none: one verdict |
-//! | `GET /changes?since=N` | reporting | rows that changed after commit `N`, each with its `change` |
+//! | `GET /changes?since=N` | reporting | rows that changed after commit `N`, each with the time `at` of its last one |
 //!
 //! Every answer is a JSON object with a `code`: `"0"` took effect, `"99"` busy (it did not), else a refusal.
 
@@ -34,23 +34,26 @@ pub(crate) enum Class {
     Append,
     /// Entries that a look-up shows.
     AppendShown,
-    /// Takes actions in their order, refuses others.
+    /// Takes actions in their order, refuses others, and can be asked how it stands.
     Steps,
+    /// The same, and cannot be asked.
+    StepsBlind,
     /// Many records a call.
     Batch,
-    /// Like keyed, and tells what it holds.
+    /// Like keyed, and tells what it holds, in upper case and cut short.
     Reporting,
 }
 
 impl Class {
     /// All of them.
-    pub(crate) const ALL: [Self; 8] = [
+    pub(crate) const ALL: [Self; 9] = [
         Self::Keyed,
         Self::Put,
         Self::Refusing,
         Self::Append,
         Self::AppendShown,
         Self::Steps,
+        Self::StepsBlind,
         Self::Batch,
         Self::Reporting,
     ];
@@ -81,7 +84,7 @@ pub(crate) enum Asked {
 impl Asked {
     /// What this request wants of a system of this class.
     pub(crate) fn new(class: Class, method: &str, path: &str, query: &str, body: &Value) -> Self {
-        use Class::{Append, AppendShown, Batch, Keyed, Put, Refusing, Reporting, Steps};
+        use Class::{Append, AppendShown, Batch, Keyed, Put, Refusing, Reporting, Steps, StepsBlind};
         let parameter = |name: &str| {
             let mut pairs = query.split('&').filter_map(|pair| pair.split_once('='));
             pairs
@@ -116,9 +119,9 @@ impl Asked {
             },
             ("POST", "/records", Keyed | Refusing | Steps | Reporting) => write(Verb::Create),
             ("PATCH", "/records", Keyed | Refusing | Reporting) => write(Verb::Change),
-            ("PUT", "/records", Put | Append | AppendShown) => write(Verb::Put),
+            ("PUT", "/records", Put | Append | AppendShown | StepsBlind) => write(Verb::Put),
             ("POST", "/entries", Append | AppendShown) => write(Verb::Append),
-            ("POST", path, Steps) if path.starts_with("/steps/") => write(Verb::Step),
+            ("POST", path, Steps | StepsBlind) if path.starts_with("/steps/") => write(Verb::Step),
             ("POST", "/batch", Batch) => Self::Write(each(Verb::Append)),
             ("PUT", "/batch", Batch) => Self::WriteAll(each(Verb::Put)),
             _ => Self::Unknown,

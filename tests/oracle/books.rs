@@ -4,6 +4,7 @@
 //! `#` of the text is its version, for an entry or a step its place among those of its key: it survives upper case and
 //! cutting, so that the judge can read from a lossy row which version it holds.
 
+use jiff::Timestamp;
 use serde_json::{Value, json};
 
 /// Longest text that a lossy system keeps, in characters.
@@ -181,7 +182,8 @@ impl Books {
         changed.sort_by_key(|row| row.changed);
         let report = |row: &&Row| {
             let mut report = row.record.clone();
-            report["change"] = json!(row.changed);
+            let changed = self.effects.iter().find(|effect| effect.number == row.changed);
+            report["at"] = json!(changed.map(|effect| time(effect.at_ms)));
             report
         };
         changed.iter().map(report).collect()
@@ -317,4 +319,12 @@ pub(crate) fn lossy(record: &Value) -> Value {
         }
     }
     kept
+}
+
+/// A time as the system writes it.
+fn time(ms: u64) -> String {
+    let time = i64::try_from(ms)
+        .ok()
+        .and_then(|ms| Timestamp::from_millisecond(ms).ok());
+    time.unwrap_or(Timestamp::MAX).to_string()
 }

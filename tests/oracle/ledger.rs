@@ -7,8 +7,11 @@ use serde_json::Value;
 use super::books::{number_in, text_of};
 use super::judge::{Claim, Stand};
 
-/// What the store says about these keys at one target: the rows of `push` for the dossiers themselves, and those of all
-/// pushes with items.
+/// The push whose items are entries, in every adapter beside the oracle; its own row stands for none of them.
+const BY_ITEM: &str = "step";
+
+/// What the store says about these keys at one target. A record that takes several pushes stands where the one stands
+/// that is least far.
 ///
 /// # Errors
 /// The store is away.
@@ -17,34 +20,33 @@ pub(crate) async fn claims(
     adapter: &str,
     keys: impl IntoIterator<Item = &String>,
 ) -> Result<Vec<Claim>, StoreError> {
-    let mut claims = Vec::new();
+    let mut claims: Vec<Claim> = Vec::new();
     for key in keys {
         let Some(replica) = store.find_replica(key).await? else {
             continue;
         };
         for row in store.deliveries_of(replica.dossier.id).await? {
-            if row.adapter != adapter {
+            let item = (!row.item.is_empty()).then(|| place(&replica.dossier, &row.item));
+            if row.adapter != adapter || (row.push == BY_ITEM && item.is_none()) {
                 continue;
             }
-            let item = if row.item.is_empty() {
-                // The row of a push with items stands for none of them.
-                if row.push != "dossier" {
-                    continue;
-                }
-                None
-            } else {
-                Some(place(&replica.dossier, &row.item))
-            };
             let stand = match row.state {
                 State::Applied if row.applied == Some(row.desired) || item.is_some() => Stand::Applied,
                 State::Parked { cause, .. } => Stand::Parked(cause.code),
                 other => Stand::Other(state_name(&other)),
             };
-            claims.push(Claim {
-                key: key.clone(),
-                item,
-                stand,
-            });
+            match claims
+                .iter_mut()
+                .find(|claim| claim.key == *key && claim.item == item)
+            {
+                Some(claim) if claim.stand == Stand::Applied => claim.stand = stand,
+                Some(_) => {}
+                None => claims.push(Claim {
+                    key: key.clone(),
+                    item,
+                    stand,
+                }),
+            }
         }
     }
     Ok(claims)

@@ -83,7 +83,7 @@ impl Oracle {
         let traits = Traits {
             refuses_duplicates: class == Class::Refusing || mode.has(Mishap::RefusesDuplicates, seed),
             refuses_disorder: mode.has(Mishap::RefusesDisorder, seed),
-            lossy: mode.has(Mishap::Lossy, seed),
+            lossy: class == Class::Reporting || mode.has(Mishap::Lossy, seed),
         };
         Self {
             seed,

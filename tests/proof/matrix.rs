@@ -11,15 +11,6 @@ use crate::oracle::asked::Class;
 use crate::proxy::Way;
 use crate::run::{Shown, run};
 
-/// The classes that have an adapter beside the oracle.
-const CLASSES: [Class; 5] = [
-    Class::Keyed,
-    Class::Put,
-    Class::Refusing,
-    Class::Append,
-    Class::AppendShown,
-];
-
 /// A set that must stay this small to run with every change.
 const CELLS: usize = 120;
 
@@ -30,7 +21,7 @@ fn sizes() -> [usize; 5] {
     [
         Point::ALL.len(),
         Trouble::ALL.len(),
-        CLASSES.len(),
+        Class::ALL.len(),
         Way::ALL.len(),
         Blow::ALL.len(),
     ]
@@ -45,7 +36,7 @@ fn cells() -> Vec<Cell> {
     let cells = cover(&sizes()).into_iter().zip(0..).map(|(row, number)| Cell {
         point: Point::ALL[row[0]],
         trouble: Trouble::ALL[row[1]],
-        class: CLASSES[row[2]],
+        class: Class::ALL[row[2]],
         way: Way::ALL[row[3]],
         blow: Blow::ALL[row[4]],
         seed: seed * 1000 + number,

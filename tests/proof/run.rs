@@ -5,6 +5,7 @@ use std::fmt::{self, Write};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use lienthong::store::Store;
 use tokio::time::{Instant, sleep};
 
 use crate::cell::{Blow, Cell, Trouble, word};
@@ -12,7 +13,7 @@ use crate::node::Node;
 use crate::oracle::asked::Class;
 use crate::oracle::books::text_of;
 use crate::oracle::journal::{Plan, Told};
-use crate::oracle::judge::{Claim, Expects, Stand, judge, void_of};
+use crate::oracle::judge::{Accepted, Claim, Expects, Stand, judge, void_of};
 use crate::oracle::ledger;
 use crate::oracle::mishap::{Roll, Times};
 use crate::proxy::{Proxy, Strike, Way};
@@ -81,7 +82,7 @@ impl fmt::Display for Shown {
 /// The pushes of a class's adapter.
 pub(crate) fn expects(class: Class) -> Expects {
     Expects {
-        records: class != Class::Batch,
+        records: true,
         entries: matches!(class, Class::Append | Class::AppendShown | Class::Batch),
     }
 }
@@ -94,6 +95,8 @@ fn may_park(class: Class, trouble: Trouble, cause: &str) -> bool {
         Class::Append => cause == "in-doubt-no-find" || (strict && cause == "refused-by-target"),
         // The refusal of a create says that there is a record, not whose.
         Class::Refusing => cause == "key-taken",
+        // Entries of a batch are entries like others, and so are steps that nobody can ask about.
+        Class::Batch | Class::StepsBlind => cause == "in-doubt-no-find",
         _ => false,
     }
 }
@@ -205,6 +208,7 @@ async fn attempt(cell: Cell, folder: &std::path::Path, begun: Instant) -> Result
     faults.extend((trouble != Trouble::Sound).then(|| (word(trouble), troubles)));
     wrong.extend(void_of(faults).iter().map(ToString::to_string));
     wrong.extend(repeated(store.as_ref(), &adapter, &journal, accepted.records.keys()).await?);
+    wrong.extend(eroded(store.as_ref(), &accepted).await?);
     for claim in &claims {
         if let Stand::Parked(cause) = &claim.stand
             && !may_park(class, trouble, cause)
@@ -269,7 +273,7 @@ async fn watch(
 /// No request was made behind the ledger's back: for each dossier, no more writing requests reached the target than the
 /// ledger has intents.
 async fn repeated(
-    store: &dyn lienthong::store::Store,
+    store: &dyn Store,
     adapter: &str,
     journal: &[Told],
     keys: impl Iterator<Item = &String>,
@@ -295,6 +299,24 @@ async fn repeated(
         if made > intents {
             wrong.push(format!(
                 "B6: {made} writing requests about {key}, and {intents} intents"
+            ));
+        }
+    }
+    Ok(wrong)
+}
+
+/// The dossiers themselves are as the source has stated them, whatever the target made of them and reports.
+async fn eroded(store: &dyn Store, accepted: &Accepted) -> Result<Vec<String>, String> {
+    let mut wrong = Vec::new();
+    for (key, versions) in &accepted.records {
+        let replica = store.find_replica(key).await.map_err(|error| error.to_string())?;
+        let held = replica
+            .as_ref()
+            .and_then(|replica| replica.dossier.register("summary"));
+        let stated = versions.last_key_value().map(|(_, record)| &record["text"]);
+        if held != stated {
+            wrong.push(format!(
+                "I9 echo: the summary of {key} is {held:?}, and was stated as {stated:?}"
             ));
         }
     }
