@@ -9,10 +9,13 @@
 )]
 
 mod broker;
+mod clock;
 mod daemon;
 mod doubt;
 mod durability;
 mod items;
+mod joined;
+mod kept;
 mod odd;
 mod privacy;
 mod store;

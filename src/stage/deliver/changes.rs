@@ -33,7 +33,7 @@ pub(super) enum Lesson {
 #[derive(Default)]
 pub(super) struct Changes {
     outcomes: Vec<Outcome>,
-    items: Vec<Item>,
+    items: Vec<(RowKey, Vec<Item>)>,
     events: Vec<Event>,
     links: Vec<(CodeKey, DossierId)>,
     released: Vec<(String, DossierId, String)>,
@@ -61,8 +61,11 @@ impl Changes {
         self.outcomes.push(Outcome { row, version, fence });
     }
 
-    pub(super) fn items(&mut self, items: Vec<Item>) {
-        self.items.extend(items);
+    /// The items that this row stands for, if the row is written.
+    pub(super) fn items(&mut self, row: &Delivery, items: Vec<Item>) {
+        if !items.is_empty() {
+            self.items.push((key(row), items));
+        }
     }
 
     /// What the shadow learns, if the row is written.
@@ -128,7 +131,14 @@ impl Changes {
         let now = shared.steady.now();
         let mut transaction = shared.store.begin().await?;
         let written = transaction.save(&self.outcomes, now).await?;
-        transaction.put_items(&self.items, now).await?;
+        // A row that is no longer there was joined with another dossier's, which has items of its own.
+        let items: Vec<Item> = self
+            .items
+            .into_iter()
+            .filter(|(key, _)| written.contains(key))
+            .flat_map(|(_, items)| items)
+            .collect();
+        transaction.put_items(&items, now).await?;
         transaction.release(&self.released, now).await?;
         transaction.put_links(&self.links).await?;
         transaction.put_outbox(&self.events).await?;

@@ -97,7 +97,7 @@ impl Deliver {
                     fence,
                     items,
                 } => {
-                    changes.items(items);
+                    changes.items(&row, items);
                     changes.row(*row, version, fence);
                 }
                 Plan::Exchange(work) => works.push(*work),

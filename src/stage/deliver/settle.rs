@@ -192,6 +192,10 @@ fn applied(adapter: &Adapter, mut work: Work, now: Timestamp, wall: Timestamp) -
 
 /// Every verdict that means the same for all ways.
 pub(super) fn unsettled(adapter: &Adapter, mut work: Work, verdict: Verdict, now: Timestamp) -> Settled {
+    // Until the next try somebody may have typed the record in: "none" was believed for this one create.
+    if work.way == Way::Create && push_of(adapter, &work.row.push).is_some_and(|push| push.find.is_some()) {
+        work.row.presence = Presence::Unknown;
+    }
     // A look-up says nothing of the call before it.
     let mut took_effect = (work.way != Way::Look).then_some(false);
     match verdict.word {
