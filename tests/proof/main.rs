@@ -10,7 +10,10 @@
 mod oracle;
 
 mod cell;
+mod checks;
+mod controls;
 mod cover;
+mod deaths;
 mod judge;
 mod matrix;
 mod model;
@@ -20,3 +23,4 @@ mod run;
 mod source;
 mod support;
 mod target;
+mod world;

@@ -1,12 +1,13 @@
 //! The built daemon: its configuration, its life and its deaths.
 
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Command, Output, Stdio};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use lienthong::admin::client::Client;
 use lienthong::admin::status::Status;
+use lienthong::demo::SECRETS;
 use lienthong::store::{self, Store};
 use rustix::process::{Pid, Signal, kill_process};
 use tokio::time::{Instant, sleep, timeout};
@@ -51,9 +52,24 @@ impl Address {
     }
 }
 
-/// A daemon that takes dossiers from the source and brings them to one target, and is started again whenever it dies.
+/// What a daemon is started with.
+pub(crate) struct Site<'a> {
+    /// Where everything of it lies.
+    pub(crate) folder: &'a Path,
+    /// The folder of the adapter folders.
+    pub(crate) adapters: &'a Path,
+    /// Its tables `[adapter.NAME]`.
+    pub(crate) systems: &'a str,
+    /// Address where webhooks are taken; port 0 is another one for each process.
+    pub(crate) listen: &'a str,
+    /// Path of the webhook that the test speaks to.
+    pub(crate) hook: &'static str,
+}
+
+/// A daemon that is started again whenever it dies.
 pub(crate) struct Node {
     folder: PathBuf,
+    hook: &'static str,
     process: Process,
     address: Address,
     /// What the processes before this one have said.
@@ -67,27 +83,25 @@ pub(crate) struct Node {
 }
 
 impl Node {
-    /// Writes the configuration into `folder` and starts the first daemon, with this fail point armed: `NAME:NTH:ACT`.
-    /// `adapter` is a folder beside the oracle, `url` where its system answers; `address` is kept up to date.
+    /// Writes the configuration and starts the first daemon, with this fail point armed: `NAME:NTH:ACT`. `address` is kept
+    /// up to date.
     pub(crate) async fn start(
-        folder: &Path,
-        adapter: &str,
-        url: &str,
+        site: Site<'_>,
         failpoint: Option<&str>,
         pause: Duration,
         address: Address,
     ) -> Result<Self, String> {
-        let adapters = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/oracle/adapters");
-        let place = folder.display();
-        let config = format!(
-            "[store]\nurl = \"sqlite://{place}/lienthong.db\"\n[http]\nlisten = \"127.0.0.1:0\"\n\
-             [admin]\nsocket = \"{place}/admin.sock\"\n[adapters]\nfolder = \"{}\"\n\
-             [adapter.source]\n[adapter.{adapter}]\nurl = \"{url}\"\n",
-            adapters.display()
-        );
-        std::fs::write(folder.join("lienthong.toml"), config).unwrap();
+        let Site {
+            folder,
+            adapters,
+            systems,
+            listen,
+            hook,
+        } = site;
+        configure(folder, "admin.sock", adapters, systems, listen);
         let mut node = Self {
             folder: folder.to_owned(),
+            hook,
             process: spawn(folder, failpoint),
             address,
             before: String::new(),
@@ -107,7 +121,7 @@ impl Node {
                 && let Some((url, _)) = rest.split_once(',')
             {
                 self.address
-                    .set(Some((self.process.pid(), format!("{url}/hooks/source"))));
+                    .set(Some((self.process.pid(), format!("{url}{}", self.hook))));
                 return Ok(());
             }
             if !Box::pin(self.look_after()).await? {
@@ -142,6 +156,24 @@ impl Node {
         Ok(false)
     }
 
+    /// SIGKILL from outside, at whatever moment; the next look after it starts it again.
+    pub(crate) fn kill(&self) {
+        self.process.signal(Signal::KILL);
+    }
+
+    /// Waits until it was stopped by the blow that was meant for it.
+    pub(crate) async fn stopped(&self) -> Result<(), String> {
+        until("the daemon is stopped", async || {
+            is_stopped(self.process.pid()).then_some(())
+        })
+        .await
+    }
+
+    /// What a second daemon says that is started on the same store.
+    pub(crate) fn second(&self) -> Output {
+        command(&self.folder, None).output().unwrap()
+    }
+
     /// What all its processes have said.
     pub(crate) fn log(&self) -> String {
         format!("{}{}", self.before, self.process.log())
@@ -152,6 +184,11 @@ impl Node {
     /// # Errors
     /// That never comes about.
     pub(crate) async fn rest(&mut self) -> Result<Status, String> {
+        self.rest_but_for(&[]).await
+    }
+
+    /// The same, whatever is in one of these states.
+    pub(crate) async fn rest_but_for(&mut self, waiting: &[&str]) -> Result<Status, String> {
         client();
         let admin = Client::new(&self.folder.join("admin.sock")).map_err(|error| error.to_string())?;
         let deadline = Instant::now() + LIMIT;
@@ -166,7 +203,7 @@ impl Node {
             let asked = timeout(Duration::from_secs(2), admin.get::<Status>(&["status"], &[])).await;
             if let Ok(Ok(status)) = asked {
                 let rows = &status.counts.deliveries;
-                let is_open = |state: &str| OPEN.contains(&state);
+                let is_open = |state: &str| OPEN.contains(&state) && !waiting.contains(&state);
                 let busy = rows
                     .iter()
                     .any(|(_, _, state, count)| *count > 0 && is_open(state));
@@ -201,7 +238,20 @@ impl Node {
     }
 }
 
+fn configure(folder: &Path, socket: &str, adapters: &Path, systems: &str, listen: &str) {
+    let (place, adapters) = (folder.display(), adapters.display());
+    let config = format!(
+        "[store]\nurl = \"sqlite://{place}/lienthong.db\"\n[http]\nlisten = \"{listen}\"\n\
+         [admin]\nsocket = \"{place}/{socket}\"\n[adapters]\nfolder = \"{adapters}\"\n{systems}"
+    );
+    std::fs::write(folder.join("lienthong.toml"), config).unwrap();
+}
+
 fn spawn(folder: &Path, failpoint: Option<&str>) -> Process {
+    Process::new(command(folder, failpoint).spawn().unwrap())
+}
+
+fn command(folder: &Path, failpoint: Option<&str>) -> Command {
     let mut command = Command::new(PROGRAM);
     command
         .arg("run")
@@ -210,9 +260,10 @@ fn spawn(folder: &Path, failpoint: Option<&str>) -> Process {
         .env("LIENTHONG_LOG", "info")
         .env("NO_COLOR", "1")
         .env_remove("LIENTHONG_FAILPOINT")
+        .envs(SECRETS)
         .envs(failpoint.map(|point| ("LIENTHONG_FAILPOINT", point)))
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped());
-    Process::new(command.spawn().unwrap())
+    command
 }
