@@ -10,13 +10,16 @@
 
 mod broker;
 mod daemon;
+mod decisions;
 mod doubt;
 mod durability;
+mod history;
 mod items;
 mod odd;
 mod privacy;
 mod store;
 mod support;
+mod tail;
 mod unmapped;
 mod verdicts;
 mod webhook;

@@ -102,6 +102,11 @@ impl Site {
         assert_eq!((status, &answer["maLoi"]), (200, &Value::from("0")), "{answer}");
     }
 
+    /// Somebody turns the wall clock; no time passes.
+    pub(crate) fn turn(&self, wall: Timestamp) {
+        self.clock.set(wall);
+    }
+
     /// Time goes on by so many seconds, and the node notices.
     pub(crate) fn advance(&self, seconds: i64) {
         self.clock.advance(SignedDuration::from_secs(seconds));
