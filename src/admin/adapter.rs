@@ -30,6 +30,8 @@ pub struct Hosted {
     pub title: String,
     /// Its folder.
     pub folder: PathBuf,
+    /// The variant of its manifest that the site has chosen.
+    pub variant: Option<String>,
     /// Version of its manifest, mappings and tables.
     pub version: String,
     /// Its operations: `webhook.dossier`, `pull.changes`, `push.progress`.
@@ -76,6 +78,7 @@ fn hosted(shared: &Shared, adapter: &Adapter) -> Hosted {
     Hosted {
         title: adapter.title.clone(),
         folder: adapter.folder.clone(),
+        variant: adapter.variant.clone(),
         version: adapter.version.clone(),
         operations: webhooks.chain(pulls).chain(pushes).collect(),
         host: host(&adapter.connection.url),

@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use super::output::table;
 use super::{CliError, Exit, NodeOptions, Output};
-use crate::adapter::{self, Adapter, Site, contract};
+use crate::adapter::{self, Site, contract};
 use crate::admin::adapter::Listed;
 use crate::clock::local;
 use crate::fault::Fault;
@@ -21,13 +21,13 @@ pub(super) enum Command {
         #[command(flatten)]
         node: NodeOptions,
     },
-    /// Read adapter folders and report every fault at once: file, line, code, remedy.
+    /// Read adapter folders and each of their variants, and report every fault at once: file, line, code, remedy.
     Check {
         /// Adapter folders.
         #[arg(required = true)]
         folders: Vec<PathBuf>,
     },
-    /// Run the samples of adapter folders, each as a test of its own.
+    /// Run the samples of adapter folders and of each of their variants, each as a test of its own.
     Test {
         /// Adapter folders.
         #[arg(required = true)]
@@ -105,7 +105,10 @@ fn list(listed: &[Listed]) -> String {
                 ),
             };
             [
-                adapter.name.clone(),
+                match hosted.and_then(|hosted| hosted.variant.as_ref()) {
+                    None => adapter.name.clone(),
+                    Some(variant) => format!("{} ({variant})", adapter.name),
+                },
                 hosted.map_or_else(dash, |hosted| hosted.title.clone()),
                 hosted.and_then(|hosted| hosted.host.clone()).unwrap_or_else(dash),
                 hosted.map_or_else(dash, |hosted| hosted.version.clone()),
@@ -139,29 +142,27 @@ fn check(folder: &Path) -> Report {
 }
 
 fn test(folder: &Path) -> Report {
-    let name = name(folder);
-    match Adapter::load(folder, &Site::sample(&name)) {
-        Err(faults) => Report {
-            folder: folder.to_owned(),
-            faults,
-            cases: Vec::new(),
-        },
-        Ok(adapter) => {
-            let cases = contract::run(&adapter).into_iter().map(|case| {
-                let fault = case.result.err();
-                Case {
-                    name: case.name,
-                    passed: fault.is_none(),
-                    fault,
-                }
-            });
-            Report {
-                folder: folder.to_owned(),
-                faults: Vec::new(),
-                cases: cases.collect(),
-            }
+    let mut report = Report {
+        folder: folder.to_owned(),
+        faults: Vec::new(),
+        cases: Vec::new(),
+    };
+    for form in adapter::forms(folder, &Site::sample(&name(folder))) {
+        match form {
+            Err(faults) => adapter::add_new(&mut report.faults, faults),
+            Ok(adapter) => report
+                .cases
+                .extend(contract::run(&adapter).into_iter().map(|case| {
+                    let fault = case.result.err();
+                    Case {
+                        name: case.name,
+                        passed: fault.is_none(),
+                        fault,
+                    }
+                })),
         }
     }
+    report
 }
 
 fn text(report: &Report) -> String {

@@ -14,6 +14,7 @@ mod dossier;
 mod event;
 mod exit;
 mod history;
+mod live;
 mod operator;
 mod output;
 mod run;

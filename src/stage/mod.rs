@@ -9,7 +9,7 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
 
@@ -23,6 +23,10 @@ pub mod deliver;
 pub mod ingest;
 pub mod publish;
 pub mod subscribe;
+
+/// How far a writer's clock may be ahead of ours before its events are held, and ours behind what it has shown before we
+/// take nothing in.
+const CLOCK_TOLERANCE: SignedDuration = SignedDuration::from_mins(5);
 
 /// What a step did.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -131,6 +135,13 @@ impl Shared {
             deliveries: Bell::new(),
             records: Bell::new(),
         })
+    }
+
+    /// Whether the wall clock was set back so far that what is recorded now would look older than what was recorded
+    /// before: then nothing is taken in until somebody has set it right, or its time has come.
+    #[must_use]
+    pub fn is_behind(&self) -> bool {
+        self.hybrid.lead() > CLOCK_TOLERANCE
     }
 
     /// The hosted adapter of this name.

@@ -212,7 +212,8 @@ pub trait Transaction: Send {
     /// What is kept under the id `gone` is kept under `stays` from now on, where nothing was kept there: links, journal,
     /// records, shadows, the rows of the ledger that `gone` alone has. What is left of the ledger goes.
     async fn join(&mut self, gone: DossierId, stays: DossierId) -> Result<(), StoreError>;
-    /// Adds links; a code that already leads to a dossier keeps leading there.
+    /// Adds links; a code that already leads to a dossier keeps leading there, and one of a dossier that was joined with
+    /// another leads to that one.
     async fn put_links(&mut self, links: &[(CodeKey, DossierId)]) -> Result<(), StoreError>;
     /// Raises the desired version of deliveries and makes due what may be worked on.
     async fn want(&mut self, wanted: &[Wanted], now: Timestamp) -> Result<(), StoreError>;

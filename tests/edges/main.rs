@@ -9,12 +9,15 @@
 )]
 
 mod broker;
+mod clock;
 mod daemon;
 mod decisions;
 mod doubt;
 mod durability;
 mod history;
 mod items;
+mod joined;
+mod kept;
 mod odd;
 mod privacy;
 mod store;

@@ -11,3 +11,5 @@ mod hand_typed;
 mod input;
 mod pull;
 mod support;
+mod trial;
+mod variants;

@@ -134,9 +134,9 @@ impl<'a> Desk<'a> {
             .collect();
         let codes: Vec<String> = unknown.iter().filter_map(|(_, patch)| modern(patch)).collect();
         let candidates = transaction.candidates(&codes).await?;
-        let births: Vec<DossierId> = unknown
+        let births: Vec<DossierId> = spoken
             .iter()
-            .map(|(adapter, patch)| birth(adapter, patch).id())
+            .map(|(record, patch)| birth(&record.adapter, patch).id())
             .collect();
         let aliases = transaction.aliases(&births).await?;
         let mut open_creates = HashMap::new();
@@ -208,8 +208,12 @@ impl<'a> Desk<'a> {
             let replica = self.replicas.get(id)?;
             Some((replica.dossier.id, replica.dossier.origin.clone()))
         };
-        if let Some(found) = self.known.get(&key_of(adapter, patch)).and_then(of) {
-            return Ok(found);
+        let birth = birth(adapter, patch);
+        // What came into being here before it was joined is still judged by its own origin.
+        let joined = self.aliases.get(&birth.id());
+        if let Some((found, origin)) = self.known.get(&key_of(adapter, patch)).or(joined).and_then(of) {
+            let own = joined == Some(&found);
+            return Ok((found, if own { birth } else { origin }));
         }
         let agree = |id: &&DossierId| {
             let replica = self.replicas.get(id);
@@ -228,17 +232,13 @@ impl<'a> Desk<'a> {
         if open.into_iter().flatten().any(|id| agree(&id)) {
             return Err(CREATE_OPEN);
         }
-        let origin = birth(adapter, patch);
-        let id = origin.id();
-        if let Some(found) = self.aliases.get(&id).and_then(of) {
-            return Ok(found);
-        }
+        let id = birth.id();
         let originates = patch
             .procedure_code()
             .is_some_and(|code| adapter.originates.holds(code));
         let born = self.shadows.contains_key(&(adapter.name.clone(), id));
         if originates || born {
-            Ok((id, origin))
+            Ok((id, birth))
         } else {
             Err(ORPHAN)
         }

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::json;
 
-use super::{Progress, Shared, StageError};
+use super::{CLOCK_TOLERANCE, Progress, Shared, StageError};
 use crate::dossier::{self, Dossier, DossierId, fold_code};
 use crate::event::Event;
 use crate::fault::Fault;
@@ -24,9 +24,6 @@ mod join;
 
 /// Events merged in one transaction, at most.
 const BATCH: usize = 256;
-
-/// How far a writer's clock may be ahead of ours before its events are held.
-const CLOCK_TOLERANCE: SignedDuration = SignedDuration::from_mins(5);
 
 /// The stage.
 pub struct Subscribe {
@@ -172,13 +169,13 @@ impl Subscribe {
             for (system, codes) in &replica.dossier.links {
                 let hosted = self.shared.adapter(system).is_some();
                 for code in codes.keys() {
-                    let code = fold_code(code);
+                    let key = fold_code(code);
                     come.extend(hosted.then(|| Come {
                         adapter: system.clone(),
                         reason: ORPHAN,
-                        code: Some(code.clone()),
+                        code: Some(key.clone()),
                     }));
-                    links.push(((system.clone(), code), *id));
+                    links.push(((system.clone(), key), *id));
                 }
             }
             let view = replica.dossier.view();
@@ -210,7 +207,9 @@ impl Subscribe {
         let Some(adapter) = self.shared.adapter(event.adapter()) else {
             return InboxState::Waiting(UNKNOWN_ADAPTER.to_owned());
         };
-        if lead(event, now) > CLOCK_TOLERANCE {
+        // What we have said ourselves is what our own clock has shown.
+        let ours = event.store_id() == self.shared.store.id();
+        if !ours && lead(event, now) > CLOCK_TOLERANCE {
             return InboxState::Waiting(CLOCK_AHEAD.to_owned());
         }
         match dossier::judge_delta(&event.data, &adapter.name, &adapter.owns) {

@@ -335,9 +335,12 @@ impl Store for Sqlite {
 
     async fn find_replica(&self, code: &str) -> Result<Option<Replica>, StoreError> {
         let row = sqlx::query(
-            "select body, version, updated_ms from dossier where id in (
-                 select id from dossier where id = ?1 or code = ?1
-                 union select dossier_id from link where code_key = ?2) limit 1",
+            // a link leads to one dossier, also where another one bears the code by mistake
+            "select body, version, updated_ms from dossier where id = coalesce(
+                 (select dossier_id from link where code_key = ?2 order by system limit 1),
+                 (select dossier_id from alias where id = ?1),
+                 (select id from dossier where id = ?1),
+                 (select id from dossier where code = ?1 order by id limit 1))",
         )
         .bind(code)
         .bind(fold_code(code))

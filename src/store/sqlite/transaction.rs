@@ -345,7 +345,9 @@ impl Transaction for SqliteTransaction {
     async fn put_links(&mut self, links: &[(CodeKey, DossierId)]) -> Result<(), StoreError> {
         self.write(
             "insert or ignore into link (system, code_key, dossier_id, modern)
-             select value ->> 0, value ->> 1, value ->> 2, value ->> 3 from json_each(?1)",
+             select value ->> 0, value ->> 1,
+                    coalesce((select dossier_id from alias where id = value ->> 2), value ->> 2), value ->> 3
+             from json_each(?1)",
             links
                 .iter()
                 .map(|((system, key), id)| {
