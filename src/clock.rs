@@ -8,6 +8,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 use rustix::time::{ClockId, clock_gettime};
 use serde::{Deserialize, Serialize};
@@ -22,6 +23,13 @@ pub trait Clock: Send + Sync {
     fn uptime(&self) -> Duration;
     /// Names this start of the machine.
     fn boot(&self) -> String;
+}
+
+/// A time as people in the province read it.
+#[must_use]
+pub fn local(at: Timestamp) -> String {
+    let zone = TimeZone::get("Asia/Ho_Chi_Minh").unwrap_or(TimeZone::UTC);
+    at.to_zoned(zone).strftime("%Y-%m-%d %H:%M:%S").to_string()
 }
 
 /// The clocks of the machine that the process runs on (Linux).

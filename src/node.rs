@@ -117,7 +117,7 @@ impl Node {
             shared,
         };
         node.serve(listener, webhooks.routes());
-        node.serve(socket, admin::routes(Arc::clone(&node.shared)));
+        node.serve(socket, admin::routes(Arc::clone(&node.shared), node.soft.clone()));
         node.start_stages(webhooks)?;
         tracing::info!(
             store.id = node.shared.store.id(),

@@ -27,6 +27,7 @@ mod author;
 mod code;
 pub mod hash;
 mod held;
+pub mod history;
 mod id;
 mod item;
 mod judge;

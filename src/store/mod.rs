@@ -15,9 +15,13 @@ use crate::clock::Anchor;
 use crate::dossier::{Dossier, DossierId, Hlc, Shadow};
 use crate::event::Event;
 
+mod decisions;
+mod past;
 pub mod rows;
 mod sqlite;
 
+pub use decisions::{Decided, Decision, Fate, LettersOf, Now, Verb, Walk};
+pub use past::{Journaled, Past, PastRecord};
 pub use rows::{
     CLOCK_AHEAD, CREATE_OPEN, Come, Counts, DeadLetter, Delivery, EVENT, HeldRecord, InboxRow, InboxState,
     Item, KeptRecord, ORPHAN, Outcome, Parent, Presence, Replica, ReplicaSummary, SUPERSEDED, Said, Sent,
@@ -127,10 +131,26 @@ pub trait Store: Send + Sync + 'static {
     async fn dead_letters(&self, limit: u32) -> Result<Vec<DeadLetter>, StoreError>;
     /// One of them, with the record as it came in where it was a refused record.
     async fn dead_letter(&self, id: &str) -> Result<Option<(DeadLetter, Option<String>)>, StoreError>;
+    /// What is kept under the id of a dead letter, also once it is none any more.
+    async fn fate(&self, letter: &str) -> Result<Option<Fate>, StoreError>;
+    /// Ids of at most `limit` dead letters that a decision could be written for, from where `walk` stands; and where it
+    /// stands then. Fewer than `limit`: there are no more.
+    async fn letters(
+        &self,
+        of: &LettersOf,
+        walk: &Walk,
+        limit: u32,
+    ) -> Result<(Vec<String>, Walk), StoreError>;
     /// Refused and waiting records that people know under `code`, oldest first.
     async fn held_records(&self, code: &str) -> Result<Vec<HeldRecord>, StoreError>;
     /// How many rows there are in each state.
     async fn counts(&self) -> Result<Counts, StoreError>;
+    /// Merged events in the order of arrival, those after this place in the journal.
+    async fn journal(&self, after: i64, limit: u32) -> Result<Vec<Journaled>, StoreError>;
+    /// The place in the journal after which the last `count` events lie.
+    async fn journal_before(&self, count: u32) -> Result<i64, StoreError>;
+    /// What happened to a dossier that systems know under these codes.
+    async fn past(&self, id: DossierId, codes: &[String]) -> Result<Past, StoreError>;
 }
 
 /// One write transaction. Dropped without [`Transaction::commit`], it leaves no trace.
@@ -210,6 +230,15 @@ pub trait Transaction: Send {
         waiting: &[(String, DossierId, String)],
         now: Timestamp,
     ) -> Result<(), StoreError>;
+    /// Writes what people decided about dead letters and keeps the decisions. Of the targets of `asked` (adapter, push) a
+    /// retried delivery asks first what they have. A letter that is none any more, or whose record is just being taken in
+    /// anew, is left alone. Those that were decided.
+    async fn decide(
+        &mut self,
+        decisions: &[Decision],
+        asked: &[(String, String)],
+        now: Timestamp,
+    ) -> Result<Vec<Decided>, StoreError>;
     /// Makes it durable.
     async fn commit(self: Box<Self>) -> Result<(), StoreError>;
 }

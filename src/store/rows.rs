@@ -266,6 +266,16 @@ pub struct Delivery {
 }
 
 impl Delivery {
+    /// Id of the dead letter that it is while it is parked.
+    #[must_use]
+    pub fn letter(&self) -> String {
+        let item = if self.item.is_empty() { "" } else { "-" };
+        format!(
+            "delivery-{}-{}-{}{item}{}",
+            self.adapter, self.push, self.dossier, self.item
+        )
+    }
+
     /// Has the last call to the target been answered, one way or the other?
     #[must_use]
     pub fn is_certain(&self) -> bool {
@@ -350,6 +360,12 @@ pub struct Counts {
     pub outbox: i64,
     /// Records by adapter and state.
     pub inbox: Vec<(String, String, i64)>,
+    /// Records that wait, by adapter and reason.
+    #[serde(default)]
+    pub waiting: Vec<(String, String, i64)>,
     /// Deliveries by adapter, push and state.
     pub deliveries: Vec<(String, String, String, i64)>,
+    /// Since when the oldest due delivery of an adapter is due; none where nothing is.
+    #[serde(default)]
+    pub oldest_due: Vec<(String, Timestamp)>,
 }

@@ -11,8 +11,10 @@
 mod broker;
 mod clock;
 mod daemon;
+mod decisions;
 mod doubt;
 mod durability;
+mod history;
 mod items;
 mod joined;
 mod kept;
@@ -20,6 +22,7 @@ mod odd;
 mod privacy;
 mod store;
 mod support;
+mod tail;
 mod unmapped;
 mod verdicts;
 mod webhook;

@@ -3,18 +3,23 @@
 use jiff::Timestamp;
 use serde_json::{Value, json};
 use sqlx::Row;
-use sqlx::sqlite::SqlitePool;
+use sqlx::sqlite::{SqlitePool, SqliteRow};
 
-use super::time;
+use super::{document, time};
 use crate::store::{EVENT, InboxRow, InboxState, KeptRecord, Said, StoreError};
 
+/// A record that is refused again after a person gave it up stays given up.
 pub(super) const PUT: &str = "
     insert into inbox (adapter, operation, observed_ms, raw_hash, raw, state, cause, code, dossier_id, event_id, mapping,
                        until_ms)
     select value ->> 'adapter', value ->> 'operation', value ->> 'observed', value ->> 'raw_hash',
            value ->> 'raw', value ->> 'state', value ->> 'cause', value ->> 'code', value ->> 'dossier',
            value ->> 'event', value ->> 'mapping', value ->> 'until'
-    from json_each(?1) where true
+    from json_each(?1)
+    where value ->> 'state' <> 'refused' or not exists (
+        select 1 from inbox as given_up
+        where given_up.adapter = value ->> 'adapter' and given_up.operation = value ->> 'operation'
+          and given_up.raw_hash = value ->> 'raw_hash' and given_up.discarded = 1)
     on conflict do nothing";
 
 /// `or ignore`: the same bad record may have come in anew meanwhile and be listed already; then this row goes.
@@ -51,6 +56,18 @@ pub(super) fn write(row: &InboxRow) -> Value {
         "raw_hash": row.raw_hash, "raw": row.raw, "state": state, "cause": cause, "code": row.code,
         "dossier": row.dossier, "event": row.event, "mapping": row.mapping,
         "until": row.until.map(Timestamp::as_millisecond),
+    })
+}
+
+/// What became of a record, from its row.
+pub(super) fn state(row: &SqliteRow) -> Result<InboxState, StoreError> {
+    let cause: Option<String> = row.try_get("cause")?;
+    let cause = cause.unwrap_or_default();
+    Ok(match row.try_get::<&str, _>("state")? {
+        "mapped" => InboxState::Mapped,
+        "waiting" => InboxState::Waiting(cause),
+        "refused" => InboxState::Refused(document("cause", &cause)?),
+        _ => InboxState::Ignored(cause),
     })
 }
 

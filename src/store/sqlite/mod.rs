@@ -22,23 +22,26 @@ use sqlx::{AssertSqlSafe, Row, SqlSafeStr};
 use uuid::Uuid;
 
 use super::{
-    CodeKey, Counts, DeadLetter, Delivery, HeldRecord, KeptRecord, Parent, Replica, ReplicaSummary, Said,
-    Store, StoreError, Transaction,
+    CodeKey, Counts, DeadLetter, Delivery, Fate, HeldRecord, Journaled, KeptRecord, LettersOf, Parent, Past,
+    Replica, ReplicaSummary, Said, Store, StoreError, Transaction, Walk,
 };
 use crate::clock::Anchor;
 use crate::dossier::{DossierId, Hlc, fold_code};
 use crate::event::Event;
 
+mod decide;
 mod delivery;
 mod inbox;
 mod join;
+mod past;
 mod people;
 mod transaction;
 
 /// Migrations, oldest first; a released one is never edited.
-const MIGRATIONS: [(i64, &str, &str); 2] = [
+const MIGRATIONS: [(i64, &str, &str); 3] = [
     (1, "first flow", include_str!("migrations/0001_first_flow.sql")),
     (2, "ledger", include_str!("migrations/0002_ledger.sql")),
+    (3, "decisions", include_str!("migrations/0003_decisions.sql")),
 ];
 
 /// Longest wait for the writer's turn; a transaction takes milliseconds.
@@ -366,11 +369,36 @@ impl Store for Sqlite {
         people::dead_letter(&self.readers, id).await
     }
 
+    async fn fate(&self, letter: &str) -> Result<Option<Fate>, StoreError> {
+        decide::fate(&self.readers, letter).await
+    }
+
+    async fn letters(
+        &self,
+        of: &LettersOf,
+        walk: &Walk,
+        limit: u32,
+    ) -> Result<(Vec<String>, Walk), StoreError> {
+        decide::letters(&self.readers, of, walk, limit).await
+    }
+
     async fn held_records(&self, code: &str) -> Result<Vec<HeldRecord>, StoreError> {
         people::held_records(&self.readers, code).await
     }
 
     async fn counts(&self) -> Result<Counts, StoreError> {
         people::counts(&self.readers).await
+    }
+
+    async fn journal(&self, after: i64, limit: u32) -> Result<Vec<Journaled>, StoreError> {
+        past::journal(&self.readers, after, limit).await
+    }
+
+    async fn journal_before(&self, count: u32) -> Result<i64, StoreError> {
+        past::journal_before(&self.readers, count).await
+    }
+
+    async fn past(&self, id: DossierId, codes: &[String]) -> Result<Past, StoreError> {
+        past::of(&self.readers, id, codes).await
     }
 }

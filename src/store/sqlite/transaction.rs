@@ -7,13 +7,15 @@ use jiff::Timestamp;
 use serde_json::json;
 use sqlx::{Row, Sqlite};
 
-use super::{REPLICAS, RESOLVE, batch, by_id, code_keys, delivery, document, ids, inbox, join, resolved};
+use super::{
+    REPLICAS, RESOLVE, batch, by_id, code_keys, decide, delivery, document, ids, inbox, join, resolved,
+};
 use crate::clock::Anchor;
 use crate::dossier::{DossierCode, DossierId, Hlc, Shadow};
 use crate::event::Event;
 use crate::store::{
-    CodeKey, Come, Delivery, InboxRow, Item, Outcome, Replica, RowKey, SUPERSEDED, StoreError, Taken,
-    Transaction, Wanted,
+    CodeKey, Come, Decided, Decision, Delivery, InboxRow, Item, Outcome, Replica, RowKey, SUPERSEDED,
+    StoreError, Taken, Transaction, Wanted,
 };
 
 /// The open write transaction; `begin immediate`, so that it never fails half way for want of the lock.
@@ -455,6 +457,15 @@ impl Transaction for SqliteTransaction {
             now,
         )
         .await
+    }
+
+    async fn decide(
+        &mut self,
+        decisions: &[Decision],
+        asked: &[(String, String)],
+        now: Timestamp,
+    ) -> Result<Vec<Decided>, StoreError> {
+        decide::decide(&mut self.inner, decisions, asked, now).await
     }
 
     async fn commit(self: Box<Self>) -> Result<(), StoreError> {

@@ -23,7 +23,7 @@ fn record(raw: &str, state: InboxState) -> InboxRow {
     }
 }
 
-fn refused(raw: &str) -> InboxRow {
+pub(super) fn refused(raw: &str) -> InboxRow {
     record(raw, InboxState::Refused(cause("bad-time")))
 }
 

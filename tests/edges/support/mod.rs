@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use tokio::time::{Instant, sleep};
 
-pub(crate) use daemon::{Daemon, Province, cli};
+pub(crate) use daemon::{Daemon, Follower, Province, Ran, ask, cli};
 pub(crate) use office::{OFFICE, desk, patch};
 pub(crate) use rows::{SECRET, code, post, post_signed, row, sign};
 pub(crate) use site::{MANIFEST, Site, contents};
