@@ -71,6 +71,11 @@ impl Batch {
         })
     }
 
+    /// Does its answer tell of each record?
+    pub(super) fn has_verdicts(&self) -> bool {
+        self.verdicts.is_some()
+    }
+
     /// One verdict per record, by its key. `None`: the manifest has no `verdicts`; the call is then idempotent, and its
     /// own verdict holds for all. `scope` is that of the call. A record that the answer does not name is not in the map.
     ///

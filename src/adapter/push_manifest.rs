@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use super::batch::Batch;
 use super::call::{Call, Kind};
-use super::push::{Find, Means, OnDoubt, Push};
+use super::find::Find;
+use super::push::{Means, OnDoubt, Push};
 use super::push_rules;
 use super::steps::Steps;
 use super::wire::Wire;
@@ -100,7 +101,7 @@ impl Push {
         let record = mapping("record", &variables);
         let mut echoed = variables.clone();
         echoed.extend(table.has("key").then_some("key"));
-        echoed.extend(by_steps.then_some("step"));
+        echoed.extend((by_steps || table.has("step")).then_some("step"));
         let echo = echo(table, workshop, &echoed);
         // A look-up of the state comes before there is a record.
         variables.extend((!by_steps).then_some("record"));
@@ -245,6 +246,14 @@ impl Calls {
         let update = call("update", Push::UPDATE, &with_remote, true);
         let remote = |made: &Table<'_>| {
             let value = made.get("remote")?;
+            if shared.is_some() {
+                let fault = value.fault("key-conflict").found("`remote` beside `batch`");
+                value.report(
+                    fault
+                        .expected("no `remote`: one answer is for many records, whose keys are their ids")
+                        .remedy("remove one of them"),
+                );
+            }
             around.workshop.filter(&value, Sight::Call, variables)
         };
         if let Some((put, made)) = put {

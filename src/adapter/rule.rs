@@ -56,7 +56,8 @@ impl Rule {
             .get("after")
             .and_then(|value| Wait::read(&value, workshop, variables));
         let word = table.get("is")?.word("unknown-verdict", WORDS)?;
-        let place = format!("{}:{}", value.reader.file(), value.line());
+        let (file, line) = value.reader.place(value.line());
+        let place = format!("{file}:{line}");
         Some(Self {
             when,
             word,

@@ -96,7 +96,15 @@ pub(super) async fn show(
         open: Vec::new(),
     }];
     for chunk in deliveries.chunk_by(|a, b| a.adapter == b.adapter) {
-        systems.push(system(chunk));
+        let target = system(chunk);
+        if target.name == dossier.origin.system {
+            // It has the dossier anyway: what is not sent there (as yet) waits for nothing.
+            let waits = |open: &Open| !matches!(open.state, DeliveryState::Skipped { .. });
+            systems[0].since = target.since;
+            systems[0].open = target.open.into_iter().filter(waits).collect();
+        } else {
+            systems.push(target);
+        }
     }
     Ok(Json(Shown {
         id: dossier.id,

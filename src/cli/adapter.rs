@@ -6,19 +6,19 @@ use clap::Subcommand;
 use serde::Serialize;
 
 use super::{Exit, Output};
-use crate::adapter::{self, Adapter, Site, contract};
+use crate::adapter::{self, Site, contract};
 use crate::fault::Fault;
 
 /// What `adapter` does.
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
-    /// Read adapter folders and report every fault at once: file, line, code, remedy.
+    /// Read adapter folders and each of their variants, and report every fault at once: file, line, code, remedy.
     Check {
         /// Adapter folders.
         #[arg(required = true)]
         folders: Vec<PathBuf>,
     },
-    /// Run the samples of adapter folders, each as a test of its own.
+    /// Run the samples of adapter folders and of each of their variants, each as a test of its own.
     Test {
         /// Adapter folders.
         #[arg(required = true)]
@@ -82,29 +82,27 @@ fn check(folder: &Path) -> Report {
 }
 
 fn test(folder: &Path) -> Report {
-    let name = name(folder);
-    match Adapter::load(folder, &Site::sample(&name)) {
-        Err(faults) => Report {
-            folder: folder.to_owned(),
-            faults,
-            cases: Vec::new(),
-        },
-        Ok(adapter) => {
-            let cases = contract::run(&adapter).into_iter().map(|case| {
-                let fault = case.result.err();
-                Case {
-                    name: case.name,
-                    passed: fault.is_none(),
-                    fault,
-                }
-            });
-            Report {
-                folder: folder.to_owned(),
-                faults: Vec::new(),
-                cases: cases.collect(),
-            }
+    let mut report = Report {
+        folder: folder.to_owned(),
+        faults: Vec::new(),
+        cases: Vec::new(),
+    };
+    for form in adapter::forms(folder, &Site::sample(&name(folder))) {
+        match form {
+            Err(faults) => adapter::add_new(&mut report.faults, faults),
+            Ok(adapter) => report
+                .cases
+                .extend(contract::run(&adapter).into_iter().map(|case| {
+                    let fault = case.result.err();
+                    Case {
+                        name: case.name,
+                        passed: fault.is_none(),
+                        fault,
+                    }
+                })),
         }
     }
+    report
 }
 
 fn text(report: &Report) -> String {

@@ -1,13 +1,16 @@
 //! `demo`.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
 use anyhow::Context;
 use clap::Args;
 
+use super::live::Live;
 use super::output::table;
 use super::{CliError, Exit, Output};
-use crate::demo::{self, DemoError, Report};
+use crate::demo::{self, DemoError, News, Report, Suffered, Trial};
+use crate::sandbox::FaultKind;
 
 /// What `demo` takes.
 #[derive(Debug, Args)]
@@ -21,6 +24,12 @@ pub(super) struct Options {
     /// Adapter folders in place of the shipped ones.
     #[arg(long, env = "LIENTHONG_ADAPTERS")]
     adapters: Option<PathBuf>,
+    /// Have both stand-ins answer late, fail, cut connections, be busy and lose sessions meanwhile.
+    #[arg(long)]
+    faults: bool,
+    /// Which faults, by number; the demo says which it chose. The same number gives the same ones.
+    #[arg(long, requires = "faults")]
+    seed: Option<u64>,
     /// Leave everything running after the verdict, to look around with the other verbs, until Ctrl-C; keep the folder.
     #[arg(long)]
     keep: bool,
@@ -31,12 +40,24 @@ impl Options {
         if std::env::var_os("LIENTHONG_LOG").is_some() {
             super::run::log(false);
         }
+        let trial = if self.faults {
+            Trial::new(self.seed.unwrap_or_else(any_seed))
+        } else {
+            Trial::default()
+        };
         let options = demo::Options {
             input: self.input,
             dossiers: self.dossiers,
             adapters: self.adapters,
+            trial,
         };
-        let (world, report) = demo::run(&options, |text| output.progress(text)).await?;
+        let live = Live::new(output);
+        let (world, report) = demo::run(&options, |news| match news {
+            News::Story(text) => live.say(text),
+            News::Standing(standing) => live.show(&standing.to_string()),
+        })
+        .await?;
+        drop(live);
         output.show(&report, text);
         if self.keep {
             let socket = world.node().admin().display().to_string();
@@ -51,6 +72,11 @@ impl Options {
         world.stop(self.keep).await;
         Ok(if clean { Exit::Done } else { Exit::Judged })
     }
+}
+
+/// A seed that is short enough to be typed again.
+fn any_seed() -> u64 {
+    uuid::Uuid::now_v7().as_u64_pair().1 % 1_000_000
 }
 
 impl From<DemoError> for CliError {
@@ -106,7 +132,7 @@ fn text(report: &Report) -> String {
     format!(
         "{} dossiers · broker {} · store {}\n\n{systems}\n\n\
          No clerk typed {} records with {} fields again.\n\
-         From the counter's webhook to the portal's commit: p50 {}, p99 {}.\n{}{}",
+         From the counter's webhook to the portal's commit: p50 {}, p99 {}.\n{}{}{}",
         report.dossiers,
         report.broker,
         report.store,
@@ -114,6 +140,7 @@ fn text(report: &Report) -> String {
         report.avoided.fields,
         millis(report.latency_ms.p50),
         millis(report.latency_ms.p99),
+        report.faults.as_ref().map(suffered).unwrap_or_default(),
         if report.is_clean() {
             "Everything is where it should be, once and true."
         } else {
@@ -121,4 +148,45 @@ fn text(report: &Report) -> String {
         },
         findings.concat(),
     )
+}
+
+/// How often each fault took effect, and what was left in doubt.
+fn suffered(suffered: &Suffered) -> String {
+    let kinds: BTreeSet<FaultKind> = suffered
+        .bitten
+        .values()
+        .flat_map(BTreeMap::keys)
+        .copied()
+        .collect();
+    let times = |system: &str, kind: &FaultKind| {
+        let times = suffered.bitten.get(system).and_then(|kinds| kinds.get(kind));
+        times.map_or_else(|| "-".to_owned(), ToString::to_string)
+    };
+    let bitten = table(
+        ["THE SYSTEM", "ONE-STOP", "NATIONAL-PORTAL"],
+        kinds.iter().map(|kind| {
+            [
+                kind.title().to_owned(),
+                times("one-stop", kind),
+                times("national-portal", kind),
+            ]
+        }),
+    );
+    let doubts: Vec<String> = suffered
+        .in_doubt
+        .iter()
+        .map(|doubt| {
+            let there = if doubt.present { "there" } else { "not there" };
+            format!("\n  {} progress of {}: {there}", doubt.step.code, doubt.step.at)
+        })
+        .collect();
+    let in_doubt = match doubts.len() {
+        0 => "No call was left in doubt.".to_owned(),
+        count => format!(
+            "{count} progress entries are parked in doubt: their calls ended unclear and the portal shows none.\n\
+             A person looks there; so did the judge:{}",
+            doubts.concat()
+        ),
+    };
+    format!("\nFaults, seed {}:\n{bitten}\n\n{in_doubt}\n\n", suffered.seed)
 }

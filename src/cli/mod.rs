@@ -12,6 +12,7 @@ mod dead_letter;
 mod demo;
 mod dossier;
 mod exit;
+mod live;
 mod output;
 mod run;
 mod status;

@@ -1,4 +1,4 @@
-//! The only place that writes to standard output and standard error.
+//! The only place that writes to standard output and, beside `live`, to standard error.
 
 use std::io::Write;
 

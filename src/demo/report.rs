@@ -5,10 +5,12 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 use serde_json::Value;
 
+use super::doubt::{self, Doubt};
 use super::input::Input;
 use super::judge::{self, Avoided, Verdict};
 use super::world::{FILES, World};
 use crate::fault::Fault;
+use crate::sandbox::FaultKind;
 use crate::store::{DeadLetter, StoreError};
 
 /// At most so many dead letters are looked at; a demo with more has failed anyway.
@@ -31,6 +33,9 @@ pub struct Report {
     pub broker: String,
     /// Name and version of the store.
     pub store: String,
+    /// What was suffered, if the demo was on trial.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub faults: Option<Suffered>,
     /// What the judge found, one line each: codes of dossiers and names of fields.
     pub findings: Vec<String>,
 }
@@ -65,55 +70,114 @@ pub struct Latency {
     pub p99: Option<i64>,
 }
 
+/// What the trial by faults came to.
+#[derive(Debug, Clone, Serialize)]
+pub struct Suffered {
+    /// Gives the same faults again, as far as requests come in the same order.
+    pub seed: u64,
+    /// How often each fault took effect, by system.
+    pub bitten: BTreeMap<String, BTreeMap<FaultKind, u64>>,
+    /// Progress entries of which a person has to say whether the portal has them.
+    pub in_doubt: Vec<Doubt>,
+    /// Deliveries that were still on their way when the patience was at its end.
+    pub on_the_way: i64,
+}
+
 impl Report {
+    /// Looks at the world and judges it, as often as one likes. `unrecorded`: rows that the one-stop itself could not
+    /// take.
+    ///
+    /// # Errors
+    /// The node's store cannot be read.
+    pub async fn of(world: &World, input: &Input, unrecorded: &[Fault]) -> Result<Self, StoreError> {
+        let held = world.one_stop().rows("HoSo");
+        let (dossiers, progress) = (world.portal().rows("HoSo"), world.portal().rows("TienDo"));
+        let mut portal = judge::judge(&held, FILES, &dossiers, &progress);
+        let one_stop = judge::judge_one_stop(&input.dossiers, &held);
+        let store = &world.node().shared().store;
+        let letters = store.dead_letters(LETTERS).await?;
+        let suffered = match world.trial().seed() {
+            None => None,
+            Some(seed) => Some(Suffered {
+                seed,
+                bitten: world.trial().bitten(),
+                in_doubt: doubt::collect(store.as_ref(), &letters, &mut portal).await?,
+                on_the_way: world.standing().await?.on_the_way(),
+            }),
+        };
+
+        let mut findings: Vec<String> = unrecorded
+            .iter()
+            .map(|fault| format!("one-stop: not recordable: {fault}"))
+            .collect();
+        let allowed = |letter: &DeadLetter| suffered.is_some() && doubt::is_doubt(letter);
+        findings.extend(letters.iter().filter(|letter| !allowed(letter)).map(|letter| {
+            let dossier = letter
+                .dossier
+                .as_deref()
+                .unwrap_or("a record without a readable code");
+            format!(
+                "{} {}: {dossier}: {}",
+                letter.system, letter.operation, letter.cause
+            )
+        }));
+        let deserved: usize = portal.refused.values().sum();
+        let systems = vec![
+            // A row that the one-stop cannot even hold is missing there by its own fault, not by ours.
+            system("one-stop", &one_stop, unrecorded.len(), &letters, &mut findings),
+            system("national-portal", &portal, deserved, &letters, &mut findings),
+        ];
+        findings.extend(suffered.iter().flat_map(Suffered::findings));
+        Ok(Self {
+            dossiers: input.dossiers.len(),
+            systems,
+            identity: BTreeMap::new(),
+            avoided: judge::avoided(&dossiers, &progress),
+            latency_ms: latency(world, &held, &dossiers),
+            broker: world.node().shared().broker.version().to_owned(),
+            store: store.version().to_owned(),
+            faults: suffered,
+            findings,
+        })
+    }
+
     /// Is everything where it should be, once, and nothing stuck?
+    ///
+    /// On trial, what is stuck may be progress entries in doubt, each of them named; and every fault must have bitten.
     #[must_use]
     pub fn is_clean(&self) -> bool {
-        self.systems.iter().all(|system| {
-            system.missing == 0 && system.duplicates == 0 && system.different == 0 && system.parked.is_empty()
-        })
+        let systems = &self.systems;
+        let stuck: usize = systems.iter().flat_map(|system| system.parked.values()).sum();
+        let in_doubt = self.faults.as_ref().map_or(0, |faults| faults.in_doubt.len());
+        let true_everywhere = systems
+            .iter()
+            .all(|system| system.missing == 0 && system.duplicates == 0 && system.different == 0);
+        let suffered = self
+            .faults
+            .as_ref()
+            .is_none_or(|faults| faults.findings().next().is_none());
+        true_everywhere && stuck == in_doubt && suffered
     }
 }
 
-/// Looks at the world and judges it. `unrecorded`: rows that the one-stop itself could not take.
-pub(super) async fn make(world: &World, input: &Input, unrecorded: &[Fault]) -> Result<Report, StoreError> {
-    let held = world.one_stop().rows("HoSo");
-    let (dossiers, progress) = (world.portal().rows("HoSo"), world.portal().rows("TienDo"));
-    let portal = judge::judge(&held, FILES, &dossiers, &progress);
-    let one_stop = judge::judge_one_stop(&input.dossiers, &held);
-    let store = &world.node().shared().store;
-    let letters = store.dead_letters(LETTERS).await?;
-
-    let mut findings: Vec<String> = unrecorded
-        .iter()
-        .map(|fault| format!("one-stop: not recordable: {fault}"))
-        .collect();
-    findings.extend(letters.iter().map(|letter| {
-        let dossier = letter
-            .dossier
-            .as_deref()
-            .unwrap_or("a record without a readable code");
-        format!(
-            "{} {}: {dossier}: {}",
-            letter.system, letter.operation, letter.cause
-        )
-    }));
-    let deserved: usize = portal.refused.values().sum();
-    let systems = vec![
-        // A row that the one-stop cannot even hold is missing there by its own fault, not by ours.
-        system("one-stop", &one_stop, unrecorded.len(), &letters, &mut findings),
-        system("national-portal", &portal, deserved, &letters, &mut findings),
-    ];
-    Ok(Report {
-        dossiers: input.dossiers.len(),
-        systems,
-        identity: BTreeMap::new(),
-        avoided: judge::avoided(&dossiers, &progress),
-        latency_ms: latency(world, &held, &dossiers),
-        broker: world.node().shared().broker.version().to_owned(),
-        store: store.version().to_owned(),
-        findings,
-    })
+impl Suffered {
+    /// Why the trial proves nothing, or has not come to its end.
+    fn findings(&self) -> impl Iterator<Item = String> {
+        let toothless = self.bitten.iter().flat_map(|(system, kinds)| {
+            let never = kinds.iter().filter(|(_, times)| **times == 0);
+            never.map(move |(kind, _)| {
+                format!(
+                    "{system}: void: it never {}; a longer run proves more",
+                    kind.title()
+                )
+            })
+        });
+        let late = (self.on_the_way > 0).then(|| {
+            let count = self.on_the_way;
+            format!("national-portal: {count} deliveries were still on their way at the end")
+        });
+        toothless.chain(late)
+    }
 }
 
 fn system(

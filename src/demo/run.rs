@@ -1,15 +1,22 @@
 //! The story of the demo: a third of the dossiers is in the one-stop before the bus comes and is fetched by the pull;
 //! the others are recorded while it runs and are told by webhook, as is everything that the officials do. At the end
 //! the judge looks at what both systems hold.
+//!
+//! On trial, both systems suffer faults all the while, save at the very end: then one more dossier is recorded and the
+//! one-stop is asked once more for what has changed, so that a bus which the faults have paralysed is found out.
 
+use std::collections::HashSet;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use serde_json::Value;
 use tokio::time::Instant;
 
 use super::input::Input;
-use super::report::{self, Report};
-use super::world::{DemoError, World};
+use super::report::Report;
+use super::standing::Standing;
+use super::trial::Trial;
+use super::world::{Circumstances, DemoError, World};
 
 /// How long the world may take to come to rest, plus [`PER_DOSSIER`].
 const PATIENCE: Duration = Duration::from_mins(2);
@@ -17,8 +24,11 @@ const PATIENCE: Duration = Duration::from_mins(2);
 /// What each dossier adds to the patience.
 const PER_DOSSIER: Duration = Duration::from_millis(500);
 
-/// After how many more acts people hear how far the officials have come.
-const TOLD_EVERY: usize = 25;
+/// How many dossiers the one-stop lists in one answer.
+const PAGE: usize = 50;
+
+/// The route of the one-stop that the pull asks.
+const CHANGES: &str = "GET /HoSo/DanhSachThayDoi";
 
 /// What the demo is to do.
 #[derive(Debug, Clone, Default)]
@@ -29,6 +39,17 @@ pub struct Options {
     pub dossiers: Option<usize>,
     /// Adapter folders in place of the shipped ones.
     pub adapters: Option<PathBuf>,
+    /// What the stand-ins suffer. Nothing by default.
+    pub trial: Trial,
+}
+
+/// What those who wait for the demo hear.
+#[derive(Debug)]
+pub enum News<'a> {
+    /// Something has begun.
+    Story(&'a str),
+    /// How far it has come; again and again.
+    Standing(&'a Standing),
 }
 
 /// Runs the demo. `tell` hears how far it has come.
@@ -36,60 +57,110 @@ pub struct Options {
 /// # Errors
 /// A fault in the input, the adapters or the stand-ins, a node that cannot start. What the judge finds is no error; it
 /// stands in the report.
-pub async fn run(options: &Options, tell: impl Fn(&str)) -> Result<(World, Report), DemoError> {
+pub async fn run(options: &Options, tell: impl Fn(News<'_>)) -> Result<(World, Report), DemoError> {
     let input = Input::load(options.input.as_deref(), options.dossiers)?;
     let count = input.dossiers.len();
     let deadline = Instant::now() + PATIENCE + PER_DOSSIER * u32::try_from(count).unwrap_or(u32::MAX);
+    let story = |text: &str| tell(News::Story(text));
+    let on_trial = options.trial.seed();
 
-    let changed = |row: &serde_json::Value| row["NgayCapNhat"].as_str().is_some_and(|time| !time.is_empty());
+    let changed = |row: &Value| row["NgayCapNhat"].as_str().is_some_and(|time| !time.is_empty());
     let rows = input.dossiers.iter().cloned().enumerate();
     // What bears no time of its last change is never listed to whoever asks what has changed.
-    let (earlier, later): (Vec<_>, Vec<_>) =
+    let (earlier, mut later): (Vec<_>, Vec<_>) =
         rows.partition(|(index, row)| *index < count / 3 && changed(row));
-    tell(&format!(
+    let last = if on_trial.is_some() { later.pop() } else { None };
+    if let Some(seed) = on_trial {
+        story(&format!(
+            "both systems suffer faults (--seed {seed} for the same again)"
+        ));
+    }
+    // After the faults, one whole run of the pull: what it was cut off in, and what comes after that.
+    let asked_after = u64::try_from(2 + earlier.len() / PAGE).unwrap_or(u64::MAX);
+    story(&format!(
         "{} dossiers are in the one-stop before the bus comes; it fetches them (pull)",
         earlier.len()
     ));
-    let (world, mut unrecorded) = World::open(options.adapters.as_deref(), earlier).await?;
+    let circumstances = Circumstances {
+        trial: options.trial.clone(),
+        ..Circumstances::default()
+    };
+    let (world, mut unrecorded) = World::open_in(options.adapters.as_deref(), circumstances, earlier).await?;
     world
-        .rest(deadline, |world| {
-            world.one_stop().calls().contains_key("GET /HoSo/DanhSachThayDoi")
-        })
+        .rest(deadline, |world| world.one_stop().calls().contains_key(CHANGES))
         .await?;
 
     let world = world.connect_webhook().await?;
-    tell(&format!(
+    story(&format!(
         "{} more are recorded at the counters (webhook); the officials go to work",
         later.len()
     ));
     unrecorded.extend(world.record(later).await);
-    let recorded = world.one_stop().rows("HoSo");
-    let mut acts = 0;
-    for act in &input.script {
-        // The script speaks of dossiers that the one-stop may not have been able to take.
-        if recorded.iter().any(|row| row["MaHoSo"] == act["MaHoSo"]) {
-            world
-                .one_stop()
-                .insert("KichBan", act.clone())
-                .await
-                .map_err(|fault| vec![fault])?;
-            acts += 1;
-        }
+    let mut officials = Officials {
+        script: &input.script,
+        given: 0,
+    };
+    officials.give(&world).await?;
+    officials.watch(&world, deadline, |_| true, &tell).await?;
+    if let Some(last) = last {
+        world.trial().end();
+        story("the faults are over; one more dossier is recorded");
+        unrecorded.extend(world.record([last]).await);
+        officials.give(&world).await?;
+        let asked = |world: &World| world.one_stop().calls().get(CHANGES).copied().unwrap_or(0);
+        let before = asked(&world);
+        let again = |world: &World| asked(world) >= before + asked_after;
+        officials.watch(&world, deadline, again, &tell).await?;
     }
-    let mut told = 0;
-    world
-        .rest(deadline, |world| {
-            let done = played(world);
-            if done >= told + TOLD_EVERY || (done == acts && told < acts) {
-                told = done;
-                tell(&format!("{done} of {acts} acts of the officials are done"));
-            }
-            done >= acts
-        })
-        .await?;
 
-    let report = report::make(&world, &input, &unrecorded).await?;
+    let report = Report::of(&world, &input, &unrecorded).await?;
     Ok((world, report))
+}
+
+/// The officials of the one-stop, and how much they have been given to do.
+struct Officials<'a> {
+    script: &'a [Value],
+    given: usize,
+}
+
+impl Officials<'_> {
+    /// Hands them the acts on every dossier that is recorded and that they have none of yet.
+    async fn give(&mut self, world: &World) -> Result<(), DemoError> {
+        let codes = |rows: Vec<Value>| -> HashSet<String> {
+            let code = |row: &Value| row["MaHoSo"].as_str().map(str::to_owned);
+            rows.iter().filter_map(code).collect()
+        };
+        let given = codes(world.one_stop().rows("KichBan"));
+        // The script speaks of dossiers that the one-stop may not have been able to take.
+        let recorded = codes(world.one_stop().rows("HoSo"));
+        for act in self.script {
+            let code = act["MaHoSo"].as_str().unwrap_or_default();
+            if recorded.contains(code) && !given.contains(code) {
+                let put = world.one_stop().insert("KichBan", act.clone()).await;
+                put.map_err(|fault| vec![fault])?;
+                self.given += 1;
+            }
+        }
+        Ok(())
+    }
+
+    /// Waits until everything is done and at rest, and tells how far it has come.
+    async fn watch(
+        &self,
+        world: &World,
+        deadline: Instant,
+        besides: impl Fn(&World) -> bool,
+        tell: &impl Fn(News<'_>),
+    ) -> Result<(), DemoError> {
+        let done = |world: &World| played(world) >= self.given && besides(world);
+        world
+            .rest_watched(deadline, done, |mut standing| {
+                standing.acts = Some((played(world), self.given));
+                tell(News::Standing(&standing));
+            })
+            .await?;
+        Ok(())
+    }
 }
 
 /// How many acts of the script are done.

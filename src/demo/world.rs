@@ -10,6 +10,8 @@ use serde_json::{Map, Value, json};
 use tempfile::TempDir;
 use tokio::time::{Instant, sleep};
 
+use super::standing::Standing;
+use super::trial::{self, Trial};
 use crate::clock::SystemClock;
 use crate::config::{Config, System};
 use crate::fault::Fault;
@@ -21,16 +23,22 @@ use crate::store::StoreError;
 pub const FILES: &str = "https://motcua.example.vn";
 
 /// The province's secrets, in this world.
-pub const SECRETS: [(&str, &str); 5] = [
+pub const SECRETS: [(&str, &str); 7] = [
     ("ONE_STOP_WEBHOOK_SECRET", "demo-webhook-secret"),
     ("ONE_STOP_USER", "lienthong"),
     ("ONE_STOP_PASSWORD", "demo-one-stop-password"),
     ("NATIONAL_PORTAL_USER", "h56"),
     ("NATIONAL_PORTAL_PASSWORD", "demo-portal-password"),
+    // As the stand-in has them: only who meets the portal through a gateway has an account there.
+    ("NATIONAL_PORTAL_CLIENT_ID", "lienthong"),
+    ("NATIONAL_PORTAL_CLIENT_SECRET", "mat-khau-mau"),
 ];
 
 /// How often the world is looked at while waiting for it to come to rest.
 const LOOK: Duration = Duration::from_millis(50);
+
+/// How many looks make one that is shown.
+const SHOWN_EVERY: u32 = 5;
 
 /// Why the world could not be made or looked at.
 #[derive(Debug, thiserror::Error)]
@@ -55,10 +63,20 @@ impl From<Vec<Fault>> for DemoError {
     }
 }
 
+/// What is not as usual in a world.
+#[derive(Debug, Clone, Default)]
+pub struct Circumstances {
+    /// The node speaks to the portal through this variant of its adapter.
+    pub variant: Option<String>,
+    /// The stand-ins suffer these faults, and the node's patience fits them.
+    pub trial: Trial,
+}
+
 /// The world, running.
 pub struct World {
     folder: TempDir,
     adapters: PathBuf,
+    circumstances: Circumstances,
     node: Node,
     one_stop: Sandbox,
     portal: Sandbox,
@@ -75,12 +93,25 @@ impl World {
         adapters: Option<&Path>,
         before: impl IntoIterator<Item = (usize, Value)>,
     ) -> Result<(Self, Vec<Fault>), DemoError> {
+        Self::open_in(adapters, Circumstances::default(), before).await
+    }
+
+    /// The same under these circumstances.
+    ///
+    /// # Errors
+    /// As with [`World::open`].
+    pub async fn open_in(
+        adapters: Option<&Path>,
+        circumstances: Circumstances,
+        before: impl IntoIterator<Item = (usize, Value)>,
+    ) -> Result<(Self, Vec<Fault>), DemoError> {
         let folder = tempfile::Builder::new().prefix("lienthong-demo-").tempdir()?;
         let adapters = match adapters {
-            Some(given) => given.to_owned(),
             None => shipped(folder.path())?,
+            Some(given) if circumstances.trial.seed().is_none() => given.to_owned(),
+            Some(given) => copied(given, folder.path())?,
         };
-        let portal = stand_in(
+        let mut portal = stand_in(
             folder.path(),
             "national-portal",
             [
@@ -88,8 +119,13 @@ impl World {
                 ("password", "NATIONAL_PORTAL_PASSWORD"),
             ],
         )?;
+        portal.faults = circumstances.trial.portal.clone();
         let portal = Sandbox::start(&adapters.join("national-portal"), portal).await;
-        let one_stop = Sandbox::start(&adapters.join("one-stop"), one_stop(folder.path())?).await;
+        let one_stop = Sandbox::start(
+            &adapters.join("one-stop"),
+            one_stop(folder.path(), &circumstances.trial)?,
+        )
+        .await;
         let (portal, one_stop) = match (portal, one_stop) {
             (Ok(portal), Ok(one_stop)) => (portal, one_stop),
             (portal, one_stop) => {
@@ -98,11 +134,23 @@ impl World {
             }
         };
         let faults = record(&one_stop, before).await;
-        let config = config(folder.path(), &adapters, &one_stop, &portal);
+        let config = config(
+            folder.path(),
+            &adapters,
+            &one_stop,
+            &portal,
+            circumstances.variant.clone(),
+        );
+        if circumstances.trial.seed().is_some() {
+            // Before anything is written over, so that a fault is told by the line on which people know it.
+            config.load_adapters()?;
+            trial::hurry(&adapters)?;
+        }
         let node = Node::start(&config, Arc::new(SystemClock)).await?;
         let world = Self {
             folder,
             adapters,
+            circumstances,
             node,
             one_stop,
             portal,
@@ -115,7 +163,7 @@ impl World {
     /// # Errors
     /// The one-stop cannot be started again with the rows that it had.
     pub async fn connect_webhook(self) -> Result<Self, DemoError> {
-        let mut options = one_stop(self.folder.path())?;
+        let mut options = one_stop(self.folder.path(), &self.circumstances.trial)?;
         options.listen = self.one_stop.address();
         options
             .settings
@@ -131,7 +179,13 @@ impl World {
     /// # Errors
     /// The second node cannot start.
     pub async fn restart(self, meanwhile: impl AsyncFnOnce(&Sandbox)) -> Result<Self, DemoError> {
-        let mut config = config(self.folder.path(), &self.adapters, &self.one_stop, &self.portal);
+        let mut config = config(
+            self.folder.path(),
+            &self.adapters,
+            &self.one_stop,
+            &self.portal,
+            self.circumstances.variant.clone(),
+        );
         config.listen = self.node.webhooks();
         self.node.stop().await;
         meanwhile(&self.one_stop).await;
@@ -158,28 +212,53 @@ impl World {
     pub async fn rest(
         &self,
         deadline: Instant,
-        mut settled: impl FnMut(&Self) -> bool,
+        settled: impl FnMut(&Self) -> bool,
     ) -> Result<bool, DemoError> {
-        let mut quiet = 0;
+        self.rest_watched(deadline, settled, |_| {}).await
+    }
+
+    /// The same; `watch` is shown now and then where everything stands.
+    pub(super) async fn rest_watched(
+        &self,
+        deadline: Instant,
+        mut settled: impl FnMut(&Self) -> bool,
+        mut watch: impl FnMut(Standing),
+    ) -> Result<bool, DemoError> {
+        let (mut quiet, mut looks) = (0, 0);
         while quiet < 2 {
             if Instant::now() >= deadline {
                 return Ok(false);
             }
             sleep(LOOK).await;
-            let still = settled(self) && self.one_stop.unsent() == 0 && self.is_idle().await?;
-            quiet = if still { quiet + 1 } else { 0 };
+            let calm = settled(self) && self.one_stop.unsent() == 0;
+            let shown = looks % SHOWN_EVERY == 0;
+            looks += 1;
+            let mut idle = false;
+            if calm || shown {
+                let standing = self.standing().await?;
+                idle = standing.is_idle();
+                if shown {
+                    watch(standing);
+                }
+            }
+            quiet = if calm && idle { quiet + 1 } else { 0 };
         }
+        watch(self.standing().await?);
         Ok(true)
     }
 
-    async fn is_idle(&self) -> Result<bool, StoreError> {
-        let counts = self.node.shared().store.counts().await?;
-        let busy = ["due", "in_doubt", "backing_off"];
-        let open = counts
-            .deliveries
-            .iter()
-            .any(|(_, _, state, count)| *count > 0 && busy.contains(&state.as_str()));
-        Ok(counts.outbox == 0 && !open)
+    /// Where everything stands.
+    ///
+    /// # Errors
+    /// The node's store cannot be read.
+    pub async fn standing(&self) -> Result<Standing, StoreError> {
+        Ok(Standing {
+            recorded: self.one_stop.count("HoSo"),
+            dossiers: self.portal.count("HoSo"),
+            progress: self.portal.count("TienDo"),
+            acts: None,
+            counts: self.node.shared().store.counts().await?,
+        })
     }
 
     /// The node.
@@ -198,6 +277,12 @@ impl World {
     #[must_use]
     pub fn portal(&self) -> &Sandbox {
         &self.portal
+    }
+
+    /// What the stand-ins suffer.
+    #[must_use]
+    pub fn trial(&self) -> &Trial {
+        &self.circumstances.trial
     }
 
     /// The folder where everything lives.
@@ -233,6 +318,28 @@ fn shipped(folder: &Path) -> std::io::Result<PathBuf> {
     Ok(target)
 }
 
+/// Other adapters, copied to where they may be changed.
+fn copied(from: &Path, folder: &Path) -> std::io::Result<PathBuf> {
+    let target = folder.join("adapters");
+    copy(from, &target)?;
+    Ok(target)
+}
+
+fn copy(from: &Path, to: &Path) -> std::io::Result<()> {
+    std::fs::create_dir(to)?;
+    for entry in std::fs::read_dir(from)? {
+        let entry = entry?;
+        let target = to.join(entry.file_name());
+        // What a link leads to is copied, so that nothing outside is written to.
+        if entry.path().is_dir() {
+            copy(&entry.path(), &target)?;
+        } else {
+            std::fs::copy(entry.path(), &target)?;
+        }
+    }
+    Ok(())
+}
+
 /// Options of a stand-in that keeps its rows in the world's folder; settings by the name of their secret.
 fn stand_in<const N: usize>(
     folder: &Path,
@@ -253,23 +360,31 @@ fn stand_in<const N: usize>(
     })
 }
 
-fn one_stop(folder: &Path) -> std::io::Result<sandbox::Options> {
-    stand_in(
-        folder,
-        "one-stop",
-        [
-            ("user", "ONE_STOP_USER"),
-            ("password", "ONE_STOP_PASSWORD"),
-            ("secret", "ONE_STOP_WEBHOOK_SECRET"),
-        ],
-    )
+fn one_stop(folder: &Path, trial: &Trial) -> std::io::Result<sandbox::Options> {
+    let settings = [
+        ("user", "ONE_STOP_USER"),
+        ("password", "ONE_STOP_PASSWORD"),
+        ("secret", "ONE_STOP_WEBHOOK_SECRET"),
+    ];
+    let faults = trial.one_stop.clone();
+    Ok(sandbox::Options {
+        faults,
+        ..stand_in(folder, "one-stop", settings)?
+    })
 }
 
-fn config(folder: &Path, adapters: &Path, one_stop: &Sandbox, portal: &Sandbox) -> Config {
+fn config(
+    folder: &Path,
+    adapters: &Path,
+    one_stop: &Sandbox,
+    portal: &Sandbox,
+    variant: Option<String>,
+) -> Config {
     let secrets: HashMap<&str, &str> = SECRETS.into();
-    let system = |name: &str, sandbox: &Sandbox, settings: Value| System {
+    let system = |name: &str, sandbox: &Sandbox, variant: Option<String>, settings: Value| System {
         name: name.to_owned(),
         folder: name.to_owned(),
+        variant,
         url: Some(sandbox.url()),
         settings: settings.as_object().cloned().unwrap_or_default(),
     };
@@ -280,8 +395,8 @@ fn config(folder: &Path, adapters: &Path, one_stop: &Sandbox, portal: &Sandbox) 
         socket: folder.join("admin.sock"),
         adapters: adapters.to_owned(),
         systems: vec![
-            system("one-stop", one_stop, json!({"files": FILES})),
-            system("national-portal", portal, json!({})),
+            system("one-stop", one_stop, None, json!({"files": FILES})),
+            system("national-portal", portal, variant, json!({})),
         ],
         environment: Arc::new(move |name| secrets.get(name).map(ToString::to_string)),
     }

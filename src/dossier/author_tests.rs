@@ -369,6 +369,14 @@ fn a_complete_list_deletes_what_the_system_had_and_shows_no_more() {
         ["A#1", "C#1"]
     );
     assert_eq!(view["deleted"], json!({ "fees": ["B#1"] }));
+    let silent = json!({ "at": "2026-03-05T02:30:00Z", "summary": "x" });
+    let delta = desk
+        .tries(at("03:00:00"), &patch(silent).complete(&["fees"]))
+        .unwrap();
+    assert!(
+        delta.items.is_empty(),
+        "a record without a word of fees deletes none"
+    );
 }
 
 #[test]

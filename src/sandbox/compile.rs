@@ -56,7 +56,20 @@ impl Plan {
                 );
             }
         }
+        let sessions = manifest.faults.session_lost;
+        for table in &sessions {
+            if !manifest.tables.contains_key(table) {
+                let fault = no_table(table).file("sandbox.toml");
+                reader.faults.push(fault.field("faults.session_lost"));
+            }
+        }
+        let error_in_200 = manifest.faults.error_in_200.and_then(|code| {
+            let key = "faults.error_in_200".to_owned();
+            reader.filter(&code, &["settings", "now", "id"], key)
+        });
         let plan = Self {
+            error_in_200,
+            sessions,
             keys: reader.keys(&manifest.tables),
             settings: Value::Object(settings),
             routes: manifest

@@ -23,6 +23,8 @@ pub(super) struct Manifest {
     pub(super) work: Vec<Work>,
     #[serde(default)]
     pub(super) send: Vec<Send>,
+    #[serde(default)]
+    pub(super) faults: Faults,
 }
 
 /// A request that is answered. The first one that fits answers.
@@ -70,6 +72,17 @@ pub(super) struct Send {
     pub(super) done: Option<String>,
     /// How long to wait before telling again; default `"1s"`.
     pub(super) pause: Option<String>,
+}
+
+/// What only this system can say of faults that may befall any.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Faults {
+    /// jq: request -> `{status, headers, body}`: how it says with HTTP 200 that something is wrong inside it.
+    pub(super) error_in_200: Option<String>,
+    /// Tables of its open sessions, which are lost by emptying them.
+    #[serde(default)]
+    pub(super) session_lost: Vec<String>,
 }
 
 impl Manifest {

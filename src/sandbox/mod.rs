@@ -18,8 +18,11 @@
 //! | `serve` | listens and answers |
 //! | `work` | what its officials do on their own |
 //! | `outbox`, `send` | what it tells others, and how |
+//! | `faults`, `befall` | the faults that it suffers on purpose, and what they do |
 
+mod befall;
 mod compile;
+mod faults;
 mod manifest;
 mod outbox;
 mod plan;
@@ -43,6 +46,8 @@ use tokio_util::task::TaskTracker;
 use crate::clock::{Clock, SystemClock};
 use crate::fault::Fault;
 use crate::jq::Workers;
+
+pub use faults::{FaultKind, Faults};
 
 use outbox::Outbox;
 use plan::{Outcome, Plan};
@@ -68,6 +73,8 @@ pub struct Options {
     pub clock: Arc<dyn Clock>,
     /// Whether the officials work on their own. If not, they do a round when [`Sandbox::round`] is called.
     pub officials: bool,
+    /// Which faults it suffers on purpose. The default is none.
+    pub faults: Faults,
 }
 
 impl Default for Options {
@@ -78,6 +85,7 @@ impl Default for Options {
             folder: None,
             clock: Arc::new(SystemClock),
             officials: true,
+            faults: Faults::default(),
         }
     }
 }
@@ -86,8 +94,6 @@ impl Default for Options {
 pub struct Sandbox {
     room: Arc<Room>,
     address: SocketAddr,
-    tasks: TaskTracker,
-    stop: CancellationToken,
     _end: DropGuard,
 }
 
@@ -101,7 +107,11 @@ struct Room {
     rows: Mutex<Rows>,
     outboxes: Vec<Outbox>,
     calls: Mutex<BTreeMap<String, u64>>,
-    faults: Mutex<VecDeque<Fault>>,
+    faults: Faults,
+    /// What went wrong inside, unintended.
+    wrong: Mutex<VecDeque<Fault>>,
+    tasks: TaskTracker,
+    stop: CancellationToken,
 }
 
 impl Sandbox {
@@ -111,6 +121,7 @@ impl Sandbox {
     /// All faults of `sandbox.toml` and its filters at once; or one if the folder or the address cannot be used.
     pub async fn start(folder: &Path, options: Options) -> Result<Self, Vec<Fault>> {
         let plan = Arc::new(Plan::read(folder, options.settings)?);
+        plan.can_suffer(&options.faults)?;
         let rows = Rows::open(plan.tables(), options.folder).map_err(|fault| vec![fault])?;
         let outboxes = plan.sends.iter().map(|send| Outbox::new(send.pause)).collect();
         let room = Arc::new(Room {
@@ -121,24 +132,23 @@ impl Sandbox {
             rows: Mutex::new(rows),
             outboxes,
             calls: Mutex::new(BTreeMap::new()),
-            faults: Mutex::new(VecDeque::new()),
+            faults: options.faults,
+            wrong: Mutex::new(VecDeque::new()),
+            tasks: TaskTracker::new(),
+            stop: CancellationToken::new(),
         });
-        let tasks = TaskTracker::new();
-        let stop = CancellationToken::new();
-        let address = serve::start(&room, options.listen, &tasks, &stop)
+        let address = serve::start(&room, options.listen)
             .await
             .map_err(|fault| vec![fault])?;
         if options.officials {
-            work::start(&room, &tasks, &stop);
+            work::start(&room);
         }
-        send::start(&room, &tasks, &stop).map_err(|fault| vec![fault])?;
-        tasks.close();
+        send::start(&room).map_err(|fault| vec![fault])?;
+        room.tasks.close();
         Ok(Self {
-            room,
             address,
-            tasks,
-            _end: stop.clone().drop_guard(),
-            stop,
+            _end: room.stop.clone().drop_guard(),
+            room,
         })
     }
 
@@ -158,6 +168,12 @@ impl Sandbox {
     #[must_use]
     pub fn rows(&self, table: &str) -> Vec<Value> {
         self.room.rows().list(table)
+    }
+
+    /// How many rows a table has; 0 if there is no such table.
+    #[must_use]
+    pub fn count(&self, table: &str) -> usize {
+        self.room.rows().len(table)
     }
 
     /// When the row of this key was first stored; kept beside the row, not in it.
@@ -191,7 +207,13 @@ impl Sandbox {
     /// What went wrong inside the stand-in itself, the newest hundred: a filter that failed, a table that was full.
     #[must_use]
     pub fn faults(&self) -> Vec<Fault> {
-        lock(&self.room.faults).iter().cloned().collect()
+        lock(&self.room.wrong).iter().cloned().collect()
+    }
+
+    /// How often each fault that it suffers on purpose has taken effect.
+    #[must_use]
+    pub fn bitten(&self) -> BTreeMap<FaultKind, u64> {
+        self.room.faults.bitten()
     }
 
     /// Puts a row in, as a clerk of the system would: whoever is told of changes is told of this one.
@@ -223,8 +245,8 @@ impl Sandbox {
 
     /// Stops listening, working and sending, and waits for every task. What was not yet taken is given up.
     pub async fn stop(self) {
-        self.stop.cancel();
-        self.tasks.wait().await;
+        self.room.stop.cancel();
+        self.room.tasks.wait().await;
     }
 }
 
@@ -271,11 +293,11 @@ impl Room {
 
     fn report(&self, fault: Fault) {
         tracing::warn!(code = %fault.code, "sandbox: {}", fault.for_log());
-        let mut faults = lock(&self.faults);
-        if faults.len() == FAULTS_KEPT {
-            faults.pop_front();
+        let mut wrong = lock(&self.wrong);
+        if wrong.len() == FAULTS_KEPT {
+            wrong.pop_front();
         }
-        faults.push_back(fault);
+        wrong.push_back(fault);
     }
 }
 

@@ -7,6 +7,7 @@ use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
+use super::faults::{FaultKind, Faults};
 use super::route::Pattern;
 use super::rows::{Change, no_table};
 use crate::fault::Fault;
@@ -20,6 +21,9 @@ pub(super) struct Plan {
     pub(super) routes: Vec<Route>,
     pub(super) works: Vec<Work>,
     pub(super) sends: Vec<Send>,
+    pub(super) error_in_200: Option<Filter>,
+    /// Tables of the open sessions.
+    pub(super) sessions: Vec<String>,
 }
 
 pub(super) struct Route {
@@ -78,6 +82,27 @@ impl Plan {
         self.keys.iter().map(|(name, key)| (name.as_str(), key.is_some()))
     }
 
+    /// Whether the description has what these faults need.
+    pub(super) fn can_suffer(&self, faults: &Faults) -> Result<(), Vec<Fault>> {
+        let kinds = faults.bitten();
+        let needs = [
+            (FaultKind::ErrorIn200, self.error_in_200.is_some(), "error_in_200"),
+            (FaultKind::SessionLost, !self.sessions.is_empty(), "session_lost"),
+        ];
+        let missing: Vec<Fault> = needs
+            .into_iter()
+            .filter(|(kind, there, _)| kinds.contains_key(kind) && !there)
+            .map(|(_, _, key)| {
+                Fault::new("missing-key")
+                    .file("sandbox.toml")
+                    .field(format!("faults.{key}"))
+                    .expected("how this system says it, for a stand-in that is to suffer it")
+                    .remedy("add the key, or leave this fault out")
+            })
+            .collect();
+        if missing.is_empty() { Ok(()) } else { Err(missing) }
+    }
+
     /// Answers a request by the first route that fits: its name and what it gives. `request` makes the request as the
     /// filters see it from the named parts of the path, `rows` shows the rows that a route may see.
     pub(super) fn respond(
@@ -109,6 +134,14 @@ impl Plan {
             }
         }
         Ok(None)
+    }
+
+    /// How the system says with HTTP 200 that something is wrong inside it.
+    pub(super) fn error_in_200(&self, request: &Value, now: Timestamp) -> Result<Answer, Fault> {
+        let words = self.error_in_200.as_ref();
+        let words = words.expect("the start refuses this fault where there are no words for it");
+        let given = words.one(request, &self.scope(now)).map_err(fault)?;
+        self.outcome(given).map(|outcome| outcome.answer)
     }
 
     /// What the system does by itself, once.

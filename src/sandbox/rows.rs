@@ -52,18 +52,8 @@ impl Rows {
         names: impl Iterator<Item = (&'a str, bool)>,
         folder: Option<PathBuf>,
     ) -> Result<Self, Fault> {
-        let empty = |keyed| {
-            if keyed {
-                Table::Keyed {
-                    rows: Map::new(),
-                    committed: BTreeMap::new(),
-                }
-            } else {
-                Table::Added(Vec::new())
-            }
-        };
         let tables = names
-            .map(|(name, keyed)| (name.to_owned(), empty(keyed)))
+            .map(|(name, keyed)| (name.to_owned(), Table::empty(keyed)))
             .collect();
         let mut opened = Self { tables, folder };
         if let Some(folder) = &opened.folder {
@@ -137,6 +127,25 @@ impl Rows {
         }
     }
 
+    /// How many rows a table has.
+    pub(super) fn len(&self, table: &str) -> usize {
+        self.tables.get(table).map_or(0, Table::len)
+    }
+
+    /// Empties a table.
+    pub(super) fn forget(&mut self, table: &str) -> Result<(), Fault> {
+        if let Some(folder) = &self.folder {
+            let path = file_of(folder, table);
+            if path.exists() {
+                fs::remove_file(&path).map_err(|error| unusable(&path, &error))?;
+            }
+        }
+        if let Some(table) = self.tables.get_mut(table) {
+            *table = Table::empty(matches!(table, Table::Keyed { .. }));
+        }
+        Ok(())
+    }
+
     pub(super) fn committed_at(&self, table: &str, key: &str) -> Option<Timestamp> {
         match self.tables.get(table)? {
             Table::Keyed { committed, .. } => committed.get(key).copied(),
@@ -146,6 +155,17 @@ impl Rows {
 }
 
 impl Table {
+    fn empty(keyed: bool) -> Self {
+        if keyed {
+            Self::Keyed {
+                rows: Map::new(),
+                committed: BTreeMap::new(),
+            }
+        } else {
+            Self::Added(Vec::new())
+        }
+    }
+
     fn len(&self) -> usize {
         match self {
             Self::Keyed { rows, .. } => rows.len(),

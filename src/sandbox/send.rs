@@ -4,10 +4,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::{Map, Value, json};
-use tokio_util::sync::CancellationToken;
-use tokio_util::task::TaskTracker;
 
 use super::Room;
+use super::faults::{FaultKind, Occasion};
 use super::plan::Telling;
 use crate::fault::Fault;
 
@@ -24,7 +23,7 @@ const CONNECT_LIMIT: Duration = Duration::from_secs(5);
 const LARGEST_ANSWER: usize = 1024 * 1024;
 
 /// Starts the lanes of each `[[send]]`.
-pub(super) fn start(room: &Arc<Room>, tasks: &TaskTracker, stop: &CancellationToken) -> Result<(), Fault> {
+pub(super) fn start(room: &Arc<Room>) -> Result<(), Fault> {
     if room.plan.sends.is_empty() {
         return Ok(());
     }
@@ -37,7 +36,8 @@ pub(super) fn start(room: &Arc<Room>, tasks: &TaskTracker, stop: &CancellationTo
         .map_err(|error| Fault::new("client-unusable").found(error.to_string()))?;
     for send in 0..room.plan.sends.len() {
         for _ in 0..LANES {
-            let (room, stop, client) = (Arc::clone(room), stop.clone(), client.clone());
+            let (room, stop, client) = (Arc::clone(room), room.stop.clone(), client.clone());
+            let tasks = room.tasks.clone();
             tasks.spawn(async move {
                 stop.run_until_cancelled(lane(&room, &client, send)).await;
             });
@@ -53,6 +53,10 @@ async fn lane(room: &Arc<Room>, client: &reqwest::Client, send: usize) {
     loop {
         let (key, row) = outbox.next().await;
         match tell(room, client, send, row).await {
+            Ok(true) if room.faults.strike(Occasion::Told).is_some() => {
+                room.faults.bit(FaultKind::ToldAgain);
+                outbox.refused(key);
+            }
             Ok(true) => outbox.taken(key, room.clock.now()),
             Ok(false) => outbox.refused(key),
             Err(fault) => {

@@ -1,21 +1,22 @@
 //! Listens and answers.
 
+use std::collections::BTreeMap;
 use std::future::IntoFuture;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use axum::body::{Body, to_bytes};
+use axum::body::{Body, Bytes, to_bytes};
 use axum::extract::{Request, State};
+use axum::http::request::Parts;
 use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::response::Response;
 use serde_json::{Map, Value, json};
 use tokio::net::TcpListener;
-use tokio_util::sync::CancellationToken;
-use tokio_util::task::TaskTracker;
 
-use super::plan::Answer;
+use super::befall::befall;
+use super::plan::{Answer, Outcome};
 use super::{Room, route};
 use crate::fault::Fault;
 
@@ -26,12 +27,7 @@ const LARGEST_BODY: usize = 10 * 1024 * 1024;
 const GRACE: Duration = Duration::from_secs(2);
 
 /// Begins to listen; the address is the one really taken.
-pub(super) async fn start(
-    room: &Arc<Room>,
-    listen: SocketAddr,
-    tasks: &TaskTracker,
-    stop: &CancellationToken,
-) -> Result<SocketAddr, Fault> {
+pub(super) async fn start(room: &Arc<Room>, listen: SocketAddr) -> Result<SocketAddr, Fault> {
     let unusable = |error: std::io::Error| {
         Fault::new("address-unusable")
             .field("listen")
@@ -40,9 +36,9 @@ pub(super) async fn start(
     let listener = TcpListener::bind(listen).await.map_err(unusable)?;
     let address = listener.local_addr().map_err(unusable)?;
     let router = Router::new().fallback(answer).with_state(Arc::clone(room));
+    let stop = room.stop.clone();
     let server = axum::serve(listener, router).with_graceful_shutdown(stop.clone().cancelled_owned());
-    let stop = stop.clone();
-    tasks.spawn(async move {
+    room.tasks.spawn(async move {
         let patience = async {
             stop.cancelled().await;
             tokio::time::sleep(GRACE).await;
@@ -58,6 +54,29 @@ pub(super) async fn start(
     });
     Ok(address)
 }
+
+/// A request, read whole.
+pub(super) struct Asked {
+    head: Parts,
+    headers: Map<String, Value>,
+    body: Bytes,
+}
+
+impl Asked {
+    /// The request as the filters see it, given the named parts of its path.
+    fn with(&self, params: &BTreeMap<String, String>) -> Value {
+        let (method, uri) = (self.head.method.as_str(), &self.head.uri);
+        route::request(method, uri.path(), uri.query(), &self.headers, &self.body, params)
+    }
+
+    /// The same, for what is not about a route.
+    pub(super) fn plain(&self) -> Value {
+        self.with(&BTreeMap::new())
+    }
+}
+
+/// What a request comes to: the name of its route, and what that gives.
+pub(super) type Decided = (String, Outcome);
 
 async fn answer(State(room): State<Arc<Room>>, request: Request) -> Response {
     let (head, body) = request.into_parts();
@@ -77,40 +96,52 @@ async fn answer(State(room): State<Arc<Room>>, request: Request) -> Response {
             ))
         })
         .collect();
+    let asked = Arc::new(Asked { head, headers, body });
 
     // From here to the stored rows nobody else reads or writes the tables.
-    let _turn = room.turn.lock().await;
-    let now = room.clock.now();
-    let decided = room
-        .evaluate(move |room| {
-            let (method, path) = (head.method.as_str(), head.uri.path());
+    let turn = room.turn.lock().await;
+    let answered = match room.decide(&asked).await {
+        Ok(Some(decided)) => match room.faults.strike(room.occasion(&decided.1)) {
+            None => room.carry_out(decided).await.map(written),
+            Some(kind) => befall(&room, kind, &asked, decided, turn).await,
+        },
+        Ok(None) => Ok(absent()),
+        Err(fault) => Err(fault),
+    };
+    answered.unwrap_or_else(|fault| {
+        let body = json!({"error": fault.to_string()});
+        room.report(fault);
+        plain(StatusCode::INTERNAL_SERVER_ERROR, &body)
+    })
+}
+
+impl Room {
+    /// What a request comes to, if a route fits it. The caller holds the turn.
+    pub(super) async fn decide(self: &Arc<Self>, asked: &Arc<Asked>) -> Result<Option<Decided>, Fault> {
+        let (asked, now) = (Arc::clone(asked), self.clock.now());
+        self.evaluate(move |room| {
             room.plan.respond(
-                (method, path),
+                (asked.head.method.as_str(), asked.head.uri.path()),
                 now,
-                |params| route::request(method, path, head.uri.query(), &headers, &body, params),
+                |params| asked.with(params),
                 |sees| sees.map_or_else(|| room.rows().all(), |keys| room.rows().some(&keys)),
             )
         })
-        .await;
-    let stored = match decided {
-        Ok(Some((name, outcome))) => {
-            room.count(&name);
-            room.store(outcome).await
-        }
-        Ok(None) => return plain(StatusCode::NOT_FOUND, &json!({"error": "no route fits"})),
-        Err(fault) => Err(fault),
-    };
-    match stored {
-        Ok(answer) => written(answer),
-        Err(fault) => {
-            let body = json!({"error": fault.to_string()});
-            room.report(fault);
-            plain(StatusCode::INTERNAL_SERVER_ERROR, &body)
-        }
+        .await
+    }
+
+    /// Does what was decided: its rows are stored before its answer is given. The caller holds the turn.
+    pub(super) async fn carry_out(self: &Arc<Self>, (route, outcome): Decided) -> Result<Answer, Fault> {
+        self.count(&route);
+        self.store(outcome).await
     }
 }
 
-fn written(answer: Answer) -> Response {
+pub(super) fn absent() -> Response {
+    plain(StatusCode::NOT_FOUND, &json!({"error": "no route fits"}))
+}
+
+pub(super) fn written(answer: Answer) -> Response {
     let status = StatusCode::from_u16(answer.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     let mut response = plain(status, &answer.body);
     for (name, value) in answer.headers {
@@ -121,7 +152,7 @@ fn written(answer: Answer) -> Response {
     response
 }
 
-fn plain(status: StatusCode, body: &Value) -> Response {
+pub(super) fn plain(status: StatusCode, body: &Value) -> Response {
     let mut response = Response::new(Body::from(body.to_string()));
     *response.status_mut() = status;
     let json = HeaderValue::from_static("application/json; charset=utf-8");

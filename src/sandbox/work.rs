@@ -3,22 +3,21 @@
 use std::sync::Arc;
 
 use tokio::time::{MissedTickBehavior, interval};
-use tokio_util::sync::CancellationToken;
-use tokio_util::task::TaskTracker;
 
 use super::Room;
 use crate::fault::Fault;
 
 /// Starts a task for each `[[work]]`.
-pub(super) fn start(room: &Arc<Room>, tasks: &TaskTracker, stop: &CancellationToken) {
+pub(super) fn start(room: &Arc<Room>) {
     for (index, work) in room.plan.works.iter().enumerate() {
-        let (room, stop) = (Arc::clone(room), stop.clone());
+        let room = Arc::clone(room);
+        let tasks = room.tasks.clone();
         let mut rounds = interval(work.every);
         rounds.set_missed_tick_behavior(MissedTickBehavior::Delay);
         tasks.spawn(async move {
             loop {
                 tokio::select! {
-                    () = stop.cancelled() => break,
+                    () = room.stop.cancelled() => break,
                     _ = rounds.tick() => {}
                 }
                 if let Err(fault) = round(&room, index).await {

@@ -11,3 +11,6 @@ mod hand_typed;
 mod input;
 mod pull;
 mod support;
+mod trial;
+mod variants;
+mod write_back;

@@ -60,9 +60,19 @@ pub(crate) async fn answer(request: reqwest::RequestBuilder) -> (u16, Value) {
     (response.status().as_u16(), response.json().await.unwrap())
 }
 
-fn install_tls() {
+pub(crate) fn install_tls() {
     // A second test of the same process finds it installed.
     drop(rustls::crypto::ring::default_provider().install_default());
+}
+
+/// Looks again and again until it holds.
+pub(crate) async fn within_limit(holds: impl Fn() -> bool) {
+    let look = async {
+        while !holds() {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    tokio::time::timeout(LIMIT, look).await.unwrap();
 }
 
 /// What a receiver was told: its headers and the bytes of the body.

@@ -11,16 +11,17 @@ use serde_json::{Map, Value, json};
 
 use crate::support::{Receiver, adapter, client, clock, start};
 
-struct World {
-    adapter: Adapter,
-    sandbox: Sandbox,
+/// An adapter and its stand-in.
+pub(crate) struct World {
+    pub(crate) adapter: Adapter,
+    pub(crate) sandbox: Sandbox,
     client: reqwest::Client,
-    clock: ManualClock,
+    pub(crate) clock: ManualClock,
 }
 
 impl World {
     /// The stand-in knows the accounts and secrets that a sample site has: their names in lower case.
-    async fn new(name: &str, given: Value) -> Self {
+    pub(crate) async fn new(name: &str, given: Value) -> Self {
         let clock = clock();
         let sandbox = start(&adapter(name), given, &clock).await;
         let site = Site::sample(name).with_url(sandbox.url());
@@ -48,12 +49,12 @@ impl World {
         }
     }
 
-    async fn call(&self, call: &Call, about: &Value, scope: &Scope) -> (Word, Answer) {
+    pub(crate) async fn call(&self, call: &Call, about: &Value, scope: &Scope) -> (Word, Answer) {
         let answer = self.send(call.request(about, scope).unwrap()).await;
         (call.judge(&Ok(&answer), scope).word, answer)
     }
 
-    async fn log_in(&self) -> Value {
+    pub(crate) async fn log_in(&self) -> Value {
         let login = self.adapter.connection.login.as_ref().unwrap();
         let scope = Login::scope(self.clock.now());
         let (word, answer) = self.call(&login.call, &Value::Null, &scope).await;

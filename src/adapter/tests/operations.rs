@@ -160,6 +160,21 @@ fn a_webhook_is_verified_and_read() {
 }
 
 #[test]
+fn a_snapshot_marks_what_a_record_shows_completely() {
+    let snapshot = "limit = \"1 MiB\"\nsnapshot = [\"components\", \"fees\"]";
+    let adapter = World::sound().with("limit = \"1 MiB\"", snapshot).load().unwrap();
+    let (webhook, pull) = (&adapter.webhooks[0], &adapter.pulls[0]);
+    assert_eq!(
+        (webhook.snapshot(), pull.snapshot()),
+        (&["components", "fees"][..], &[][..])
+    );
+    let facts = webhook.map(&json!({"no": "H56-1", "state": "2"})).unwrap();
+    let marked =
+        |fact: &Fact| matches!(fact, Fact::Patch { complete, .. } if *complete == ["components", "fees"]);
+    assert!(facts.iter().all(marked), "{facts:?}");
+}
+
+#[test]
 fn a_mapping_without_output_is_a_fault_and_leaving_out_says_why() {
     let world = World::sound();
     world.write("inbound.jq", "if .no then ignore(\"a trial\") else empty end");

@@ -94,6 +94,10 @@ fn what_the_reader_takes_the_schema_takes() {
         ("when = '.schedule.due'", "wehn = '.'"),
         ("title = ", "titel = "),
         ("\"1 MiB\"", "\"1 MB\""),
+        ("state = '.state'", "record = '.state'"),
+        ("steps = 'next_step'", "record = '.'"),
+        ("batch = 10", "batch = 1"),
+        ("key = '.id'", ""),
     ] {
         let broken = MANIFEST.replace(from, to);
         assert_ne!(broken, MANIFEST);

@@ -18,6 +18,8 @@ pub(super) fn fields(expected: &Value, held: &Value) -> Vec<String> {
 pub(super) struct Log {
     /// Fields that differ, and `progress` for every entry that is not there.
     pub(super) different: Vec<String>,
+    /// When the entries that are not there were made: `ThoiDiemXuLy` as it must be.
+    pub(super) missing: Vec<String>,
     /// Entries that repeat another one.
     pub(super) doubled: usize,
     /// Entries that nothing was expected of.
@@ -54,8 +56,10 @@ pub(super) fn log(expected: &[Value], held: &[&Value]) -> Log {
         });
     }
     different.extend(open.iter().map(|_| "progress".to_owned()));
+    let time = |entry: &&Value| entry["ThoiDiemXuLy"].as_str().unwrap_or_default().to_owned();
     Log {
         different,
+        missing: open.iter().map(time).collect(),
         doubled,
         unexpected: strange.len(),
     }

@@ -33,6 +33,8 @@ pub struct Verdict {
     pub duplicates: Vec<Duplicate>,
     /// Dossiers that are there and say something else than they must.
     pub different: Vec<Difference>,
+    /// Progress entries that must be there and are not; each is among `different` too.
+    pub missing_progress: Vec<Step>,
     /// Dossiers that deserve to be refused, and steps of dossiers that are due, counted by cause: `"ChuHoSo: empty"`.
     pub refused: BTreeMap<String, usize>,
     /// Dossiers that the portal does not count yet, because nobody has received them.
@@ -52,6 +54,34 @@ impl Verdict {
             && self.different.is_empty()
             && self.unexpected.is_empty()
     }
+
+    /// Lets one missing progress entry pass: this one, if it is missing. Whether it was.
+    ///
+    /// For an entry of which the bus itself says that nobody knows whether it is there.
+    pub fn pass(&mut self, step: &Step) -> bool {
+        let Some(at) = self.missing_progress.iter().position(|missing| missing == step) else {
+            return false;
+        };
+        self.missing_progress.remove(at);
+        if self
+            .missing_progress
+            .iter()
+            .all(|missing| missing.code != step.code)
+        {
+            self.different
+                .retain(|other| other.code != step.code || other.field != "progress");
+        }
+        true
+    }
+}
+
+/// A progress entry.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+pub struct Step {
+    /// Code of the dossier.
+    pub code: String,
+    /// Its time as the portal writes it: `ThoiDiemXuLy`.
+    pub at: String,
 }
 
 /// A record that is there more than once.
@@ -138,6 +168,12 @@ pub fn judge(
             .collect();
         let log = compare::log(progress, &entries);
         fields.extend(log.different);
+        verdict
+            .missing_progress
+            .extend(log.missing.into_iter().map(|at| Step {
+                code: code.clone(),
+                at,
+            }));
         fields.sort();
         fields.dedup();
         verdict
@@ -258,6 +294,32 @@ mod tests {
         assert_eq!(verdict.unexpected, ["C"]);
         assert!(!verdict.is_clean());
         assert!(judge_one_stop(&stated, &stated).is_clean());
+    }
+
+    #[test]
+    fn dossier_differs_until_the_last_of_its_missing_entries_has_passed() {
+        let step = |at: &str| Step {
+            code: "A".to_owned(),
+            at: at.to_owned(),
+        };
+        let field = |field: &str| Difference {
+            code: "A".to_owned(),
+            field: field.to_owned(),
+        };
+        let mut verdict = Verdict {
+            different: vec![field("Email"), field("progress")],
+            missing_progress: vec![step("1"), step("2"), step("2")],
+            ..Verdict::default()
+        };
+        assert!(!verdict.pass(&step("3")), "it is there");
+        assert!(verdict.pass(&step("1")) && verdict.pass(&step("2")));
+        assert_eq!(verdict.different, [field("Email"), field("progress")]);
+        assert!(
+            verdict.pass(&step("2")),
+            "two of one time are two, and one is not yet excused"
+        );
+        assert_eq!(verdict.different, [field("Email")]);
+        assert!(!verdict.pass(&step("2")));
     }
 
     #[test]

@@ -129,12 +129,11 @@ pub(super) async fn number(
     changes: &mut Changes,
     push: &Push,
 ) -> Result<u64, StageError> {
-    let last = match changes.last_batch(&push.name) {
-        Some(last) => last,
-        None => {
-            let stored = shared.store.cursor(adapter, &batches(&push.name)).await?;
-            stored.and_then(|text| text.parse().ok()).unwrap_or(0)
-        }
+    let last = if let Some(last) = changes.last_batch(&push.name) {
+        last
+    } else {
+        let stored = shared.store.cursor(adapter, &batches(&push.name)).await?;
+        stored.and_then(|text| text.parse().ok()).unwrap_or(0)
     };
     changes.batch(&push.name, last + 1);
     Ok(last + 1)

@@ -1,28 +1,21 @@
 //! What one transaction of the stage writes: rows of the ledger, new items, links, and what the shadow of the target's
 //! system learns from a call that is about to leave or has been answered.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::HashSet;
 
 use jiff::Timestamp;
 
-use super::plan;
-use crate::dossier::{Dossier, DossierId, Origin, Patch, Stamp, fold_code, hash};
+use super::work::{Gift, after};
+use crate::dossier::{Dossier, DossierId, Origin, Stamp, fold_code, hash};
 use crate::event::Event;
 use crate::stage::{Shared, StageError};
 use crate::store::{CREATE_OPEN, CodeKey, Come, Delivery, Item, Outcome, RowKey, State};
-
-/// What a call gives to a system that reports: the patch that it will report, and the dossier's stamps.
-#[derive(Clone)]
-pub(super) struct Gift {
-    pub(super) echo: Patch,
-    pub(super) stamps: BTreeMap<String, Stamp>,
-}
 
 /// What a system's shadow learns of an intent.
 pub(super) enum Lesson {
     /// The call is about to leave. Whether the row's intent before it took effect, where it was another one.
     Intended {
-        gift: Gift,
+        gift: Box<Gift>,
         before: Option<(String, Option<bool>)>,
     },
     /// It is known whether it took effect.
@@ -56,7 +49,7 @@ impl Changes {
     pub(super) fn row(&mut self, row: Delivery, version: i64, fence: i64) {
         if row.state == State::Applied && row.item.is_empty() {
             self.released
-                .push((row.adapter.clone(), row.dossier, plan::after(&row.push)));
+                .push((row.adapter.clone(), row.dossier, after(&row.push)));
         }
         self.outcomes.push(Outcome { row, version, fence });
     }

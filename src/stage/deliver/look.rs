@@ -6,7 +6,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use serde_json::Value;
 
-use super::settle::{Settled, unsettled};
+use super::end::{Settled, held, taken, unsettled};
 use super::work::Work;
 use super::{PLANNED, push_of};
 use crate::adapter::{Adapter, Decision, Verdict, Word};
@@ -106,19 +106,6 @@ fn doubt_stays(adapter: &Adapter, work: Work, verdict: Verdict, now: Timestamp) 
         };
     }
     settled
-}
-
-/// The cause where a record under this dossier's key cannot be taken for the dossier's.
-pub(super) fn taken(code: &str, found: &str) -> Fault {
-    Fault::new(code)
-        .found(found)
-        .expected("none, or one that is this dossier's")
-        .remedy("compare the records in both systems and correct the code or the record that is wrong")
-}
-
-/// Parked until a person decides.
-pub(super) fn held(cause: Fault) -> State {
-    State::Parked { cause, held: true }
 }
 
 async fn read(

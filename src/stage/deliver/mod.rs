@@ -32,6 +32,7 @@ use crate::store::{CodeKey, Delivery, State};
 
 mod batch;
 mod changes;
+mod end;
 mod flapping;
 mod look;
 mod plan;
@@ -40,8 +41,8 @@ mod work;
 
 use batch::Group;
 use changes::{Changes, Lesson, key};
+use end::Settled;
 use plan::Plan;
-use settle::Settled;
 use work::Way;
 
 /// How long an adapter rests after an answer that refuses *us*: entitlement, account, quota.
@@ -203,7 +204,7 @@ impl Deliver {
             let Plan::Exchange(work) = plan else { continue };
             if known.get(&key).is_some_and(|holder| *holder != work.row.dossier) {
                 // Nothing was called, so the next version may look again.
-                let cause = look::taken("key-taken", "the key of another dossier of the bus");
+                let cause = end::taken("key-taken", "the key of another dossier of the bus");
                 guarded.push(Plan::parked(work.row, cause, false));
             } else if taken.insert((key, work.row.push.clone())) {
                 guarded.push(Plan::Exchange(work));
@@ -245,6 +246,7 @@ impl Deliver {
                     let before = before
                         .filter(|before| *before != intent)
                         .map(|before| (before, took_effect));
+                    let gift = Box::new(gift);
                     changes.lesson(&work.row, intent, Lesson::Intended { gift, before });
                 }
                 changes.row(work.row.clone(), work.version, work.fence);
@@ -318,7 +320,7 @@ impl Deliver {
             origin,
             link,
             took_effect,
-            create_settled,
+            create_closed,
         } = settled;
         match &row.state {
             State::Parked { cause, .. } => {
@@ -341,7 +343,7 @@ impl Deliver {
             changes.link(&self.shared, &self.adapter.name, row.dossier, origin, &code, now);
         }
         let reports = !self.adapter.webhooks.is_empty() || !self.adapter.pulls.is_empty();
-        if create_settled && reports {
+        if create_closed && reports {
             changes.create_is_settled(&self.adapter.name);
         }
         if let (Some(took_effect), Some(intent)) = (took_effect, row.intent.clone()) {

@@ -5,8 +5,7 @@ use std::collections::HashMap;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use super::changes::Gift;
-use super::work::{Way, Work};
+use super::work::{Gift, Way, Work, after};
 use super::{flapping, push_of};
 use crate::adapter::{Adapter, Native, OnDoubt, Otherwise, Push, Required, Steps};
 use crate::dossier::{DossierId, Patch};
@@ -51,11 +50,6 @@ impl Plan {
         };
         Self::parked(row, cause, false)
     }
-}
-
-/// The name of the requirement that another push was done.
-pub(super) fn after(push: &str) -> String {
-    format!("after {push}")
 }
 
 /// Plans one row. `identity_owned`: some adapter of the province asks the population database.

@@ -1,13 +1,13 @@
 //! A row that needs an exchange, with everything the exchange needs.
 
+use std::collections::BTreeMap;
+
 use serde_json::{Value, json};
 
 use crate::adapter::{Call, Native, Push};
-use crate::dossier::{Origin, hash};
+use crate::dossier::{Origin, Patch, Stamp, hash};
 use crate::jq::Scope;
 use crate::store::Delivery;
-
-use super::changes::Gift;
 
 /// The ways to speak about a record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -16,6 +16,18 @@ pub(super) enum Way {
     Create,
     Update,
     Step,
+}
+
+/// What a call gives to a system that reports: the patch that it will report, and the dossier's stamps.
+#[derive(Clone)]
+pub(super) struct Gift {
+    pub(super) echo: Patch,
+    pub(super) stamps: BTreeMap<String, Stamp>,
+}
+
+/// The name of the requirement that another push was done.
+pub(super) fn after(push: &str) -> String {
+    format!("after {push}")
 }
 
 /// One row's part in an exchange.

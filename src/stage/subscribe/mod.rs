@@ -172,13 +172,13 @@ impl Subscribe {
             for (system, codes) in &replica.dossier.links {
                 let hosted = self.shared.adapter(system).is_some();
                 for code in codes.keys() {
-                    let code = fold_code(code);
+                    let key = fold_code(code);
                     come.extend(hosted.then(|| Come {
                         adapter: system.clone(),
                         reason: ORPHAN,
-                        code: Some(code.clone()),
+                        code: Some(key.clone()),
                     }));
-                    links.push(((system.clone(), code), *id));
+                    links.push(((system.clone(), key), *id));
                 }
             }
             let view = replica.dossier.view();

@@ -247,6 +247,7 @@ fn system(name: &str, folder: PathBuf, url: &str) -> System {
     System {
         name: name.to_owned(),
         folder: folder.into_os_string().into_string().unwrap(),
+        variant: None,
         url: Some(url.to_owned()),
         settings: Map::new(),
     }
