@@ -7,6 +7,9 @@ use super::judge::Accepted;
 /// Header and value with which the source shows who it is.
 pub(crate) const TOKEN: (&str, &str) = ("x-token", "proof");
 
+/// What every dossier is about, unless a test says otherwise.
+pub(crate) const TEXT: &str = "giải quyết hồ sơ của phép thử";
+
 /// The official code of dossier number `n`, up to 9999: its key everywhere.
 pub(crate) fn key(n: u32) -> String {
     format!("000.00.14.H56-260305-{n:04}")
@@ -21,6 +24,7 @@ pub(crate) fn record(n: u32, version: i64, items: i64) -> Value {
         "version": version,
         "at": at(2, version),
         "name": name(n),
+        "text": TEXT,
         "items": (1..=items).map(|place| json!({"place": place, "at": at(1, place)})).collect::<Vec<_>>(),
     })
 }
@@ -33,7 +37,7 @@ impl Accepted {
     /// The bus has answered for this record.
     pub(crate) fn note(&mut self, n: u32, version: i64, items: i64) {
         let expected = json!({
-            "id": key(n), "name": name(n), "text": format!("#{version} giải quyết hồ sơ của phép thử"),
+            "id": key(n), "name": name(n), "text": format!("#{version} {TEXT}"),
         });
         self.records.entry(key(n)).or_default().insert(version, expected);
         self.items.entry(key(n)).or_default().extend(1..=items);

@@ -59,10 +59,11 @@ fn parse(received: &[u8]) -> Option<Request> {
 }
 
 fn head(status: u16, headers: &[(String, String)], length: usize) -> String {
-    let more: String = headers
+    let more: Vec<String> = headers
         .iter()
         .map(|(name, value)| format!("{name}: {value}\r\n"))
         .collect();
+    let more = more.concat();
     format!(
         "HTTP/1.1 {status} said\r\ncontent-type: application/json\r\ncontent-length: {length}\r\n{more}\r\n"
     )

@@ -9,11 +9,13 @@
 #[path = "../oracle/mod.rs"]
 mod oracle;
 
+mod bad;
 mod cell;
 mod checks;
 mod controls;
 mod cover;
 mod deaths;
+mod demo;
 mod judge;
 mod matrix;
 mod model;

@@ -12,12 +12,13 @@ use lienthong::store::{self, Store};
 use rustix::process::{Pid, Signal, kill_process};
 use tokio::time::{Instant, sleep, timeout};
 
-use crate::support::{LIMIT, Process, client, is_stopped, tail, until};
+use crate::support::{LIMIT, Process, install_tls, is_stopped, tail, until};
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_lienthong");
 
-/// Deliveries in these states are still on the way.
-const OPEN: [&str; 4] = ["due", "in_doubt", "backing_off", "waiting"];
+/// Deliveries in these states are still on the way. What waits may wait for ever, for a parent that is parked: whether it
+/// may is for the judge to say.
+const OPEN: [&str; 3] = ["due", "in_doubt", "backing_off"];
 
 /// How often it is to be found at rest, one time after another.
 const QUIET: u32 = 3;
@@ -184,12 +185,7 @@ impl Node {
     /// # Errors
     /// That never comes about.
     pub(crate) async fn rest(&mut self) -> Result<Status, String> {
-        self.rest_but_for(&[]).await
-    }
-
-    /// The same, whatever is in one of these states.
-    pub(crate) async fn rest_but_for(&mut self, waiting: &[&str]) -> Result<Status, String> {
-        client();
+        install_tls();
         let admin = Client::new(&self.folder.join("admin.sock")).map_err(|error| error.to_string())?;
         let deadline = Instant::now() + LIMIT;
         let mut last = None;
@@ -203,7 +199,7 @@ impl Node {
             let asked = timeout(Duration::from_secs(2), admin.get::<Status>(&["status"], &[])).await;
             if let Ok(Ok(status)) = asked {
                 let rows = &status.counts.deliveries;
-                let is_open = |state: &str| OPEN.contains(&state) && !waiting.contains(&state);
+                let is_open = |state: &str| OPEN.contains(&state);
                 let busy = rows
                     .iter()
                     .any(|(_, _, state, count)| *count > 0 && is_open(state));

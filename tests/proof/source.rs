@@ -80,25 +80,24 @@ impl Source {
 
     /// Tells of dossier `n` until the bus has answered for it.
     pub(crate) async fn tell(&self, n: u32, version: i64, items: i64) -> Result<(), String> {
-        let record = record(n, version, items);
-        let what = format!("dossier {n} in version {version} is taken");
-        let said = until(&what, async || {
-            let request = self
-                .http
-                .post(self.daemon.hook()?)
-                .header(TOKEN.0, TOKEN.1)
-                .json(&record);
-            let answer = request.send().await.ok()?;
+        let said = self.say(&record(n, version, items)).await?;
+        if !["mapped", "ignored"].contains(&said.as_str()) {
+            return Err(format!("dossier {n} in version {version} was judged: {said}"));
+        }
+        self.accepted.lock().unwrap().note(n, version, items);
+        Ok(())
+    }
+
+    /// Sends a record until the bus has kept it: how it was judged.
+    pub(crate) async fn say(&self, record: &Value) -> Result<String, String> {
+        let said = until("a record is kept", async || {
+            let request = self.http.post(self.daemon.hook()?).header(TOKEN.0, TOKEN.1);
+            let answer = request.json(record).send().await.ok()?;
             if answer.status() != 200 {
                 return None;
             }
             answer.json::<Value>().await.ok()
         });
-        let said = said.await?;
-        if !["mapped", "ignored"].contains(&said["code"].as_str().unwrap_or_default()) {
-            return Err(format!("{what}, and judged: {said}"));
-        }
-        self.accepted.lock().unwrap().note(n, version, items);
-        Ok(())
+        Ok(said.await?["code"].as_str().unwrap_or_default().to_owned())
     }
 }

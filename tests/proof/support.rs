@@ -28,11 +28,15 @@ pub(crate) async fn until<T>(what: &str, mut look: impl AsyncFnMut() -> Option<T
     }
 }
 
+/// What `cli::main` does first.
+pub(crate) fn install_tls() {
+    static ONCE: Once = Once::new();
+    ONCE.call_once(|| drop(rustls::crypto::ring::default_provider().install_default()));
+}
+
 /// A client as the source and the test have it.
 pub(crate) fn client() -> reqwest::Client {
-    static ONCE: Once = Once::new();
-    // What `cli::main` does first.
-    ONCE.call_once(|| drop(rustls::crypto::ring::default_provider().install_default()));
+    install_tls();
     reqwest::Client::builder()
         .timeout(LIMIT)
         .no_proxy()

@@ -27,7 +27,7 @@ pub(crate) const TIMES: Times = Times {
 };
 
 /// Longer than an intent that was cut off stays in doubt: four calls, and the settle time.
-pub(crate) const PAUSE: Duration = Duration::from_millis(2000);
+pub(crate) const PAUSE: Duration = Duration::from_secs(2);
 
 /// A dossier that nobody has spoken of before.
 pub(crate) const FRESH: u32 = 9999;

@@ -3,7 +3,7 @@
   dossier: .id,
   at: .at,
   procedure: {code: "9.000001"},
-  summary: "#\(.version) giải quyết hồ sơ của phép thử",
+  summary: "#\(.version) \(.text)",
   applicant: {person: {kind: "citizen", name: .name}},
   status: {value: "accepted"},
   progress: [.items[] | {value: "in_progress", at: .at, by: "Cán bộ Thử", note: "#\(.place) bước xử lý"}]
