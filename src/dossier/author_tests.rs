@@ -166,6 +166,18 @@ fn what_a_push_may_have_given_before_another_took_its_place_is_no_news() {
 }
 
 #[test]
+fn what_was_in_doubt_is_no_news_though_its_repetition_took_no_effect() {
+    let mut desk = Desk::new("portal");
+    let pushed = json!({ "summary": "a" });
+    for _ in ["unclear end", "refused for now"] {
+        desk.shadow
+            .intend("intent", &patch(pushed.clone()), &BTreeMap::new());
+    }
+    desk.shadow.settle("intent", Some(false), at("02:00:00"));
+    assert!(desk.reports("03:00:00", pushed).registers.is_empty());
+}
+
+#[test]
 fn a_push_gives_only_what_its_echo_speaks_of() {
     let mut desk = Desk::new("portal");
     let mut other = Desk::new("one-stop");

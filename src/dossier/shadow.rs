@@ -41,6 +41,8 @@ struct Echo {
     entries: Vec<Owed>,
     /// Under which stamps the dossier holds what the push carries.
     stamps: BTreeMap<String, Stamp>,
+    /// The same was sent before, and nobody knows whether that took effect.
+    repeated: bool,
 }
 
 /// An entry as a system will report it: its time and officer may be its own.
@@ -96,13 +98,15 @@ impl Shadow {
             held,
             entries,
             stamps,
+            repeated: self.pending.contains_key(intent),
         };
         self.pending.insert(intent.to_owned(), echo);
     }
 
     /// Settles an intent at a time of the system's world. If the push took effect, the system has been given what it
     /// carried and holds what it will report. `None`: nobody knows, and nobody will ask any more, as another push takes
-    /// its place; should it have taken effect, its report says nothing new all the same.
+    /// its place; should it have taken effect, its report says nothing new all the same. A repetition that took no effect
+    /// says nothing of the call that it repeats.
     pub fn settle(&mut self, intent: &str, took_effect: Option<bool>, at: Timestamp) {
         let Some(echo) = self.pending.remove(intent) else {
             return;
@@ -116,6 +120,9 @@ impl Shadow {
                 self.owed.extend(echo.entries);
                 let excess = self.owed.len().saturating_sub(OWED);
                 self.owed.drain(..excess);
+            }
+            Some(false) if echo.repeated => {
+                self.pending.insert(intent.to_owned(), echo);
             }
             Some(false) => {}
             None => {

@@ -13,3 +13,4 @@ mod pull;
 mod support;
 mod trial;
 mod variants;
+mod write_back;

@@ -25,6 +25,7 @@ use super::{Pause, Progress, Shared, StageError};
 use crate::adapter::{Adapter, Push, Verdict, Word};
 use crate::connector::{Connector, Exchange};
 use crate::dossier::fold_code;
+use crate::failpoint;
 use crate::fault::Fault;
 use crate::jq::Scope;
 use crate::store::{CodeKey, Delivery, State};
@@ -108,6 +109,7 @@ impl Deliver {
             return Ok(self.idle(next.into_iter().chain(postponed).min()));
         }
         let mut groups = self.intend(groups, &mut changes, now).await?;
+        failpoint::pass("deliver-before-intent");
         // Who committed the intent makes the call; a row that somebody else took meanwhile is theirs.
         let committed = changes.commit(&self.shared, &self.adapter.name).await?;
         for group in &mut groups {
@@ -123,6 +125,7 @@ impl Deliver {
             self.settle(group, exchange, &mut changes).await;
         }
         changes.commit(&self.shared, &self.adapter.name).await?;
+        failpoint::pass("deliver-outcome-committed");
         Ok(Progress::Worked)
     }
 
@@ -257,6 +260,9 @@ impl Deliver {
     /// may reckon with what it has not done.
     async fn exchange(&self, group: &Group, intended: Timestamp) -> Exchange {
         let push = push_of(&self.adapter, &group.push).expect(PLANNED);
+        if group.way != Way::Look {
+            failpoint::pass("deliver-intent-committed");
+        }
         let slept = self.shared.steady.now().duration_since(intended);
         if group.way != Way::Look && slept > self.adapter.connection.timeout.try_into().unwrap_or_default() {
             return Exchange {
@@ -270,7 +276,11 @@ impl Deliver {
             };
         }
         let (call, input, scope) = group.call(push, self.shared.clock.now());
-        self.connector.exchange(call, &input, &scope).await
+        let exchange = self.connector.exchange(call, &input, &scope).await;
+        if group.way != Way::Look {
+            failpoint::pass("deliver-answered");
+        }
+        exchange
     }
 
     async fn settle(&self, group: Group, exchange: Exchange, changes: &mut Changes) {

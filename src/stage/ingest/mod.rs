@@ -13,6 +13,7 @@ use serde_json::Value;
 use super::{Shared, StageError};
 use crate::adapter::{Adapter, Fact};
 use crate::dossier;
+use crate::failpoint;
 use crate::fault::Fault;
 use crate::store::{InboxRow, InboxState, SUPERSEDED, Taken};
 
@@ -143,7 +144,9 @@ pub async fn admit(
             .await?;
     }
     transaction.put_clock(shared.hybrid.last()).await?;
+    failpoint::pass("ingest-before-commit");
     transaction.commit().await?;
+    failpoint::pass("ingest-committed");
     if !placed.events.is_empty() {
         shared.outbox.ring();
     }

@@ -14,6 +14,7 @@ use serde_json::json;
 use super::{CLOCK_TOLERANCE, Progress, Shared, StageError};
 use crate::dossier::{self, Dossier, DossierId, fold_code};
 use crate::event::Event;
+use crate::failpoint;
 use crate::fault::Fault;
 use crate::store::{
     CLOCK_AHEAD, Come, EVENT, InboxRow, InboxState, ORPHAN, Replica, Said, Transaction, UNKNOWN_ADAPTER,
@@ -63,7 +64,9 @@ impl Subscribe {
         }
         let mut transaction = self.shared.store.begin().await?;
         self.merge(transaction.as_mut(), events).await?;
+        failpoint::pass("subscribe-before-commit");
         transaction.commit().await?;
+        failpoint::pass("subscribe-committed");
         self.shared.broker.acknowledge(receipts).await?;
         self.shared.deliveries.ring();
         self.shared.records.ring();
