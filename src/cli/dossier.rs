@@ -8,6 +8,7 @@ use super::{CliError, Exit, NodeOptions, Output, history};
 use crate::admin::dossier::{Shown, System};
 use crate::admin::history::Story;
 use crate::clock::local;
+use crate::dossier::Moment;
 use crate::dossier::history::Overtaken;
 use crate::store::{ReplicaSummary, State};
 
@@ -108,8 +109,17 @@ pub(super) fn status(current: Option<&str>, overtaken: Option<&Overtaken>) -> St
             "{current}; {} has reported {}{}, which is not legal after that and moves nothing",
             report.system,
             report.value,
-            report.at.map_or_else(String::new, |at| format!(" ({at})"))
+            stated(report.at)
         ),
+    }
+}
+
+/// A time as a system stated it, in brackets.
+pub(super) fn stated(at: Option<Moment>) -> String {
+    match at {
+        None => String::new(),
+        Some(Moment::Instant(at)) => format!(" ({})", local(at)),
+        Some(period) => format!(" ({period})"),
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::dossier::{state, status};
+use super::dossier::{state, stated, status};
 use super::output::table;
 use crate::admin::history::{Happening, Merged, RecordFate, Standing, Story, What};
 use crate::clock::local;
@@ -100,11 +100,7 @@ fn merged(event: &Merged) -> String {
     for told in other {
         *by_log.entry(&told.log).or_default() += 1;
     }
-    lines.extend(
-        by_log
-            .iter()
-            .map(|(log, count)| format!("{log}: {count} entries")),
-    );
+    lines.extend(by_log.iter().map(|(log, count)| format!("{log}: {count} more")));
     lines.extend(
         event
             .part
@@ -125,7 +121,7 @@ fn fate(fate: Fate) -> String {
 }
 
 fn entry(told: &Told) -> String {
-    let at = told.at.map_or_else(String::new, |at| format!(" ({at})"));
+    let at = stated(told.at);
     let standing = match &told.standing {
         EntryStanding::Moves | EntryStanding::Kept => String::new(),
         EntryStanding::Repeats => ", as before".to_owned(),

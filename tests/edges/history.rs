@@ -197,7 +197,7 @@ async fn report_of_a_status_that_is_not_legal_is_told_to_operators() {
     let said = ask(site.socket(), &["dossier", "show", &code(1)]).await.out;
     assert!(
         said.contains(
-            "withdrawn; desk has reported completed (2026-03-05T04:00:00Z), which is not legal after that"
+            "withdrawn; desk has reported completed (2026-03-05 11:00:00), which is not legal after that"
         ),
         "{said}"
     );
