@@ -1,22 +1,38 @@
-//! Clocks: wall time that tests can move, and the hybrid logical clock that never goes backwards.
+//! Clocks: wall time that tests can move, the steady clock of stored deadlines, and the hybrid logical clock that never
+//! goes backwards.
 //!
 //! Nobody else reads the machine's clock. A node that is set back an hour goes on from its own last reading, so
 //! later statements never look older than earlier ones; how far it runs ahead of the wall is for the node to judge
 //! ([`HybridClock::lead`]).
 
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
+use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
+use rustix::time::{ClockId, clock_gettime};
+use serde::{Deserialize, Serialize};
 
 use crate::dossier::Hlc;
 
-/// A source of wall time.
+/// A machine's clocks.
 pub trait Clock: Send + Sync {
-    /// The wall time now.
+    /// The wall time now. People and time servers may turn it.
     fn now(&self) -> Timestamp;
+    /// Time since the machine was started, sleep included. Nobody turns it.
+    fn uptime(&self) -> Duration;
+    /// Names this start of the machine.
+    fn boot(&self) -> String;
 }
 
-/// The machine's clock.
+/// A time as people in the province read it.
+#[must_use]
+pub fn local(at: Timestamp) -> String {
+    let zone = TimeZone::get("Asia/Ho_Chi_Minh").unwrap_or(TimeZone::UTC);
+    at.to_zoned(zone).strftime("%Y-%m-%d %H:%M:%S").to_string()
+}
+
+/// The clocks of the machine that the process runs on (Linux).
 #[derive(Debug, Clone, Copy, Default)]
 pub struct SystemClock;
 
@@ -28,34 +44,134 @@ impl Clock for SystemClock {
     fn now(&self) -> Timestamp {
         Timestamp::now()
     }
+
+    fn uptime(&self) -> Duration {
+        Duration::try_from(clock_gettime(ClockId::Boottime)).unwrap_or_default()
+    }
+
+    /// Where the kernel does not say, each call names another start: deadlines then count anew, which is safe.
+    fn boot(&self) -> String {
+        std::fs::read_to_string("/proc/sys/kernel/random/boot_id").map_or_else(
+            |_| uuid::Uuid::now_v7().to_string(),
+            |text| text.trim().to_owned(),
+        )
+    }
 }
 
 /// A clock that stands still until it is moved: for tests and the simulation. Clones share the time.
 #[derive(Debug, Clone)]
-pub struct ManualClock(Arc<Mutex<Timestamp>>);
+pub struct ManualClock(Arc<Mutex<Manual>>);
+
+#[derive(Debug)]
+struct Manual {
+    wall: Timestamp,
+    uptime: Duration,
+    boot: u32,
+}
 
 impl ManualClock {
-    /// A clock that shows this time.
+    /// A clock that shows this time, on a machine that has just been started.
     #[must_use]
     pub fn new(now: Timestamp) -> Self {
-        Self(Arc::new(Mutex::new(now)))
+        Self(Arc::new(Mutex::new(Manual {
+            wall: now,
+            uptime: Duration::ZERO,
+            boot: 0,
+        })))
     }
 
-    /// Shows this time from now on; it may be an earlier one.
+    /// The wall shows this time from now on, as if somebody had turned it; it may be an earlier one.
     pub fn set(&self, now: Timestamp) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = now;
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).wall = now;
     }
 
-    /// Moves on by this much, or back if it is negative; stops at the end of the calendar.
+    /// Time passes; if it is negative, the wall alone is turned back. Stops at the end of the calendar.
     pub fn advance(&self, by: SignedDuration) {
-        let mut now = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        *now = now.saturating_add(by).unwrap_or(*now);
+        let mut manual = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        manual.wall = manual.wall.saturating_add(by).unwrap_or(manual.wall);
+        manual.uptime += Duration::try_from(by).unwrap_or_default();
+    }
+
+    /// The machine is started anew.
+    pub fn reboot(&self) {
+        let mut manual = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        manual.boot += 1;
+        manual.uptime = Duration::ZERO;
     }
 }
 
 impl Clock for ManualClock {
     fn now(&self) -> Timestamp {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).wall
+    }
+
+    fn uptime(&self) -> Duration {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).uptime
+    }
+
+    fn boot(&self) -> String {
+        self.0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .boot
+            .to_string()
+    }
+}
+
+/// Where the steady clock was set: what the wall showed at a moment of the machine's uptime.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Anchor {
+    /// The start of the machine that the uptime counts from.
+    boot: String,
+    uptime: Duration,
+    wall: Timestamp,
+}
+
+impl Anchor {
+    /// Sets the steady clock by the wall.
+    #[must_use]
+    pub fn new(clock: &dyn Clock) -> Self {
+        Self {
+            boot: clock.boot(),
+            uptime: clock.uptime(),
+            wall: clock.now(),
+        }
+    }
+
+    /// Whether the machine has not been started anew since.
+    #[must_use]
+    pub fn holds(&self, clock: &dyn Clock) -> bool {
+        self.boot == clock.boot()
+    }
+}
+
+/// The clock of stored deadlines (settle, retries, waits): as far as nobody turned the wall clock it shows the same. It
+/// goes on evenly over restarts of the process; after a restart of the machine, which has no memory of how long it was
+/// off, it is set anew, and every deadline counts its full length again.
+pub struct Steady {
+    clock: Arc<dyn Clock>,
+    anchor: Anchor,
+}
+
+impl Steady {
+    /// The clock that was set at `anchor`, on this start of the machine.
+    #[must_use]
+    pub fn new(clock: Arc<dyn Clock>, anchor: Anchor) -> Self {
+        Self { clock, anchor }
+    }
+
+    /// The steady time now.
+    #[must_use]
+    pub fn now(&self) -> Timestamp {
+        let since = self.clock.uptime().saturating_sub(self.anchor.uptime);
+        self.anchor.wall.saturating_add(since).unwrap_or(Timestamp::MAX)
+    }
+
+    /// What the wall shows, or will show if nobody turns it, at a steady time.
+    #[must_use]
+    pub fn on_the_wall(&self, at: Timestamp) -> Timestamp {
+        let from_now = at.duration_since(self.now());
+        self.clock.now().saturating_add(from_now).unwrap_or(at)
     }
 }
 
@@ -144,6 +260,39 @@ mod tests {
             }
         );
         assert!(fourth > third);
+    }
+
+    #[test]
+    fn steady_time_does_not_follow_a_wall_that_is_turned() {
+        let (wall, _) = clocks();
+        let steady = Steady::new(Arc::new(wall.clone()), Anchor::new(&wall));
+        wall.advance(SignedDuration::from_mins(10));
+        assert_eq!(steady.now(), at("2026-03-05T02:40:00Z"));
+        wall.set(at("2026-03-05T01:00:00Z"));
+        assert_eq!(steady.now(), at("2026-03-05T02:40:00Z"));
+        wall.advance(SignedDuration::from_mins(1));
+        assert_eq!(steady.now(), at("2026-03-05T02:41:00Z"));
+        assert_eq!(
+            steady.on_the_wall(at("2026-03-05T02:51:00Z")),
+            at("2026-03-05T01:11:00Z")
+        );
+    }
+
+    #[test]
+    fn an_anchor_holds_until_the_machine_is_started_anew() {
+        let (wall, _) = clocks();
+        let anchor = Anchor::new(&wall);
+        wall.advance(SignedDuration::from_hours(3));
+        assert!(anchor.holds(&wall));
+        wall.reboot();
+        assert!(!anchor.holds(&wall));
+    }
+
+    #[test]
+    fn the_machine_names_its_start_and_its_uptime_grows() {
+        let before = SystemClock.uptime();
+        assert_eq!(SystemClock.boot(), SystemClock.boot());
+        assert!(SystemClock.uptime() >= before && before > Duration::ZERO);
     }
 
     #[test]

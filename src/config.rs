@@ -14,6 +14,9 @@
 //! [adapter.one-stop]                       # one table for each system that this node hosts
 //! url = "https://motcua.example.vn"        # in place of the manifest's connection.url
 //! settings = { files = "https://motcua.example.vn" }
+//! [adapter.portal]
+//! use = "national-portal"                  # the adapter's folder, where it is not the system's name
+//! variant = "lgsp"                         # lays variants/lgsp.toml over its manifest
 //! ```
 
 use std::collections::HashMap;
@@ -62,6 +65,8 @@ pub struct System {
     pub name: String,
     /// Name of the adapter folder.
     pub folder: String,
+    /// Name of the variant that is laid over the adapter's manifest.
+    pub variant: Option<String>,
     /// Address in place of the manifest's.
     pub url: Option<String>,
     /// Settings over those of the manifest.
@@ -116,8 +121,9 @@ impl Config {
         let mut paths: HashMap<String, String> = HashMap::new();
         for system in &self.systems {
             let environment = Arc::clone(&self.environment);
-            let mut site =
-                Site::new(&system.name, move |name| environment(name)).with_settings(system.settings.clone());
+            let mut site = Site::new(&system.name, move |name| environment(name))
+                .with_settings(system.settings.clone())
+                .with_variant(system.variant.clone());
             if let Some(url) = &system.url {
                 site = site.with_url(url);
             }
@@ -138,7 +144,11 @@ impl Config {
                     adapters.push(adapter);
                 }
                 Err(found) => faults.extend(found.into_iter().map(|mut fault| {
-                    fault.file = fault.file.map(|file| format!("{}/{file}", system.folder));
+                    // What the site says stands in its own file, not in the adapter's folder.
+                    fault.file = fault.file.map(|file| match file.as_str() {
+                        "lienthong.toml" => file,
+                        _ => format!("{}/{file}", system.folder),
+                    });
                     fault
                 })),
             }
@@ -208,7 +218,7 @@ fn systems(root: &Table<'_>) -> Vec<System> {
     table
         .entries()
         .filter_map(|(name, value)| {
-            let table = value.table(&["use", "url", "settings"])?;
+            let table = value.table(&["use", "variant", "url", "settings"])?;
             let text = |key| table.get(key).and_then(|value| value.text()).map(str::to_owned);
             // Anything but a table is reported by the reader.
             let settings = match table.get("settings") {
@@ -218,6 +228,7 @@ fn systems(root: &Table<'_>) -> Vec<System> {
             Some(System {
                 name: name.to_owned(),
                 folder: text("use").unwrap_or_else(|| name.to_owned()),
+                variant: text("variant"),
                 url: text("url"),
                 settings: settings.as_object().cloned().unwrap_or_default(),
             })
@@ -259,6 +270,50 @@ mod tests {
                 "lienthong.toml:8: [unknown-key] adapter.one-stop.urls: expected `url`; \
                  next correct the name or remove the key",
             ]
+        );
+    }
+
+    #[test]
+    fn system_is_reached_through_the_variant_that_the_site_has_chosen() {
+        let load = |chosen: &str| {
+            let text = format!(
+                "[store]\nurl = \"sqlite:x\"\n[adapters]\nfolder = \"adapters\"\n[adapter.portal]\n\
+                 use = \"national-portal\"\n{chosen}"
+            );
+            let mut config = Config::parse("lienthong.toml", text).unwrap();
+            config.adapters = Path::new(env!("CARGO_MANIFEST_DIR")).join("adapters");
+            config.environment = Arc::new(|name| name.contains("CLIENT").then(|| name.to_lowercase()));
+            config.load_adapters()
+        };
+        let adapter = load("variant = \"lgsp\"").unwrap().swap_remove(0);
+        assert_eq!(adapter.variant.as_deref(), Some("lgsp"));
+        let told = |chosen: &str| -> Vec<String> {
+            let faults = load(chosen).unwrap_err();
+            faults.iter().map(ToString::to_string).collect()
+        };
+        assert_eq!(
+            told("variant = \"lgps\""),
+            [
+                "lienthong.toml: [variant-unknown] adapter.portal.variant: found \"lgps\"; expected \"lgsp\"; next \
+              correct the name"
+            ]
+        );
+        assert_eq!(
+            told("variant = \"lgsp\"\nsettings = { agency = \"H57\" }"),
+            [
+                "lienthong.toml: [unknown-setting] adapter.portal.settings.agency: expected a setting that the manifest \
+              declares; next remove it, or declare it in [settings] of adapter.toml"
+            ]
+        );
+        let missing = told("");
+        assert_eq!(
+            missing.len(),
+            2,
+            "the base form asks for its own secrets: {missing:?}"
+        );
+        assert!(
+            missing[0].starts_with("national-portal/adapter.toml:"),
+            "{missing:?}"
         );
     }
 

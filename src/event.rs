@@ -74,6 +74,12 @@ impl Event {
         }
     }
 
+    /// The store that says it: the first part of `source`.
+    #[must_use]
+    pub fn store_id(&self) -> &str {
+        self.source.split('/').nth(1).unwrap_or_default()
+    }
+
     /// The adapter that says it: the last part of `source`.
     #[must_use]
     pub fn adapter(&self) -> &str {

@@ -11,6 +11,7 @@ pub mod connector;
 pub mod demo;
 pub mod dossier;
 pub mod event;
+pub mod failpoint;
 pub mod fault;
 pub mod jq;
 pub mod node;

@@ -22,18 +22,19 @@ use tokio_util::task::TaskTracker;
 use crate::adapter::Adapter;
 use crate::admin;
 use crate::broker::{self, BrokerError};
-use crate::clock::{Clock, HybridClock};
+use crate::clock::Clock;
 use crate::config::Config;
 use crate::connector::{Connector, Http};
 use crate::fault::Fault;
 use crate::jq::Workers;
 use crate::retry::Policy;
 use crate::stage::deliver::Deliver;
+use crate::stage::ingest::again::Again;
 use crate::stage::ingest::pull::Puller;
 use crate::stage::ingest::webhook::Webhooks;
 use crate::stage::publish::Publish;
 use crate::stage::subscribe::Subscribe;
-use crate::stage::{Bell, Pauses, Progress, Shared, StageError};
+use crate::stage::{Progress, Shared, StageError};
 use crate::store::{self, StoreError};
 
 /// Threads that run mappings.
@@ -91,19 +92,9 @@ impl Node {
     pub async fn start(config: &Config, clock: Arc<dyn Clock>) -> Result<Self, NodeError> {
         let adapters = config.load_adapters().map_err(NodeError::Faults)?;
         let store = store::open(&config.store).await?;
-        let last = store.clock().await?;
-        let shared = Arc::new(Shared {
-            broker: broker::open(&config.broker)?,
-            hybrid: HybridClock::new(Arc::clone(&clock), last),
-            start: uuid::Uuid::now_v7().simple().to_string(),
-            adapters: adapters.into_iter().map(Arc::new).collect(),
-            workers: Arc::new(Workers::new(MAPPING_THREADS, MAPPING_LIMIT)),
-            pauses: Pauses::default(),
-            outbox: Bell::new(),
-            deliveries: Bell::new(),
-            store,
-            clock,
-        });
+        let broker = broker::open(&config.broker)?;
+        let workers = Workers::new(MAPPING_THREADS, MAPPING_LIMIT);
+        let shared = Arc::new(Shared::open(store, broker, clock, adapters, workers).await?);
         let webhooks = Webhooks::new(Arc::clone(&shared));
         let listener = TcpListener::bind(config.listen)
             .await
@@ -126,7 +117,7 @@ impl Node {
             shared,
         };
         node.serve(listener, webhooks.routes());
-        node.serve(socket, admin::routes(Arc::clone(&node.shared)));
+        node.serve(socket, admin::routes(Arc::clone(&node.shared), node.soft.clone()));
         node.start_stages(webhooks)?;
         tracing::info!(
             store.id = node.shared.store.id(),
@@ -144,6 +135,11 @@ impl Node {
         let webhooks = Arc::new(webhooks);
         self.drive("ingest", None, move || {
             let stage = Arc::clone(&webhooks);
+            async move { stage.step().await }
+        });
+        let again = Arc::new(Again::new(Arc::clone(shared)));
+        self.drive("again", Some(shared.records.ear()), move || {
+            let stage = Arc::clone(&again);
             async move { stage.step().await }
         });
         let publish = Arc::new(Publish::new(Arc::clone(shared)));

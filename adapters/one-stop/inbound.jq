@@ -1,12 +1,5 @@
 # One HoSo report of the one-stop -> one patch. Webhook and pull carry the same record.
 
-# A step that sends the dossier back: only so may one that was completed be worked on again.
-def sent_back: if text("ThaoTac") == "Trả lại hồ sơ" then "sent_back" else null end;
-
-# A state, with the reason where intake was refused.
-def state($value; $at; $raw; $kind; $reason):
-  {value: $value, at: $at, raw: ($raw | tostring), note: (if $value == "rejected" then $reason else null end), kind: $kind} | given;
-
 # Steps of the work in the order of their time.
 ([.TienTrinh | many | column("ThoiGian"; need("ThoiGian")) as $at | .] | sort_by(.ThoiGian)) as $steps
 
@@ -77,75 +70,47 @@ def state($value; $at; $raw; $kind; $reason):
 }
 
 # The times of the dossier. An empty column is known to be empty: a due date that was taken back goes.
-+ {
-  schedule: (
-    stated("submitted"; "NgayNopHoSo")
-    + stated("received"; "NgayTiepNhan")
-    + stated("due"; "NgayHenTra")
-    + stated("finished"; "NgayKetThucXuLy")
-    + stated("returned"; "NgayTra")
-    + stated("rejected"; "NgayTuChoi")
-  )
-}
++ times
 
 # The procedure's own form, field by field.
 + (if (.EForm // {}) == {} then {} else {form: (.EForm | walk(if isstring then nfc else . end))} end)
 
-# What was handed in. The one-stop says whether it scanned a paper, not whether it reused one.
-+ {
-  components: [.ThanhPhanHoSo | many
-    | {
-      type: needed("MaGiayTo"),
-      name: text("TenGiayTo"),
-      file: ({name: text("TenTepDinhKem"), link: (if (.DuongDan // "") == "" then null else .DuongDan | link end)}
-        | given | if . == {} then null else . end),
-      digitised: yes("DuocSoHoa"),
-      reused: "no",
-      from_national_store: false
-    } | given]
-}
+# What was handed in, all of it: a paper that the report no longer lists is gone. The one-stop says whether it scanned a
+# paper, not whether it reused one.
++ if has("ThanhPhanHoSo") then
+    {
+      components: [.ThanhPhanHoSo | many
+        | {
+          type: needed("MaGiayTo"),
+          name: text("TenGiayTo"),
+          file: ({name: text("TenTepDinhKem"), link: (if (.DuongDan // "") == "" then null else .DuongDan | link end)}
+            | given | if . == {} then null else . end),
+          digitised: yes("DuocSoHoa"),
+          reused: "no",
+          from_national_store: false
+        } | given]
+    }
+  else {} end
 
-# What is to be paid. Codes of fees (lệ phí) begin with LP; all others are charges (phí).
-+ {
-  fees: [.LePhi | many
-    | {
-      code: needed("MaPhiLePhi"),
-      name: text("TenPhiLePhi"),
-      amount: amount("Gia"),
-      collection: code("HinhThucThu"; "fee-collection"),
-      kind: (if needed("MaPhiLePhi") | startswith("LP") then "fee" else "charge" end)
-    } | given]
-}
+# What is to be paid, all of it. Codes of fees (lệ phí) begin with LP; all others are charges (phí).
++ if has("LePhi") then
+    {
+      fees: [.LePhi | many
+        | {
+          code: needed("MaPhiLePhi"),
+          name: text("TenPhiLePhi"),
+          amount: amount("Gia"),
+          collection: code("HinhThucThu"; "fee-collection"),
+          kind: (if needed("MaPhiLePhi") | startswith("LP") then "fee" else "charge" end)
+        } | given]
+    }
+  else {} end
 
 # The newest request for supplements; the one-stop's row holds one, earlier ones stay as they were reported.
-+ (if (.NgayYeuCauBoSung // "") == "" then {}
-  else
-    (code("TrangThaiBoSung"; "supplement-state") == "done") as $done
-    | {
-      supplements: [{
-        requested: time("NgayYeuCauBoSung"),
-        unit: text("DonViId"),
-        content: text("LyDoBoSung"),
-        deadline: time("ThoiHanBoSung"),
-        received: (if $done then time("NgayBoSung") else null end),
-        done: $done
-      } | given]
-    }
-  end)
++ supplements
 
-# The decision with all its files. Its number may come later than they do: until then it stands under the number "-", and
-# goes from there when it has its own.
-+ ((text("SoKyHieuKetQua") // "" | if . == "" then "-" else . end) as $number
-  | [(.DinhKemKetQua // "") | split("##") | .[] | select(. != "") | {name: (split("/") | last | clean), link: link}] as $files
-  | if $number == "-" and $files == [] then {}
-    else
-      {
-        results: (
-          [{code: null, number: $number, name: text("TenTTHC"), files: $files}]
-          + if $number == "-" then [] else [{code: null, number: "-", deleted: true}] end
-        )
-      }
-    end)
+# The decision with all its files.
++ results
 
 # The states: history where there are steps, so that states which nobody saw between two reports are known too, and
 # the present one where the newest step does not tell it. Without steps only the present one is known.
@@ -153,7 +118,7 @@ def state($value; $at; $raw; $kind; $reason):
   status: (
     (needed("TrangThaiHoSoId") as $given | code("TrangThaiHoSoId"; "status")) as $present
     | text("LyDoTuChoi") as $reason
-    | [$steps[] | state(code("TrangThai"; "status"); time("ThoiGian"); .TrangThai; sent_back; $reason)] as $history
+    | [$steps[] | state_after_step($reason)] as $history
     | ($history | last) as $newest
     | if $newest == null then
         state($present; time("NgayCapNhat"); .TrangThaiHoSoId; null; $reason)
@@ -166,16 +131,4 @@ def state($value; $at; $raw; $kind; $reason):
 }
 
 # What was done, step by step.
-+ {
-  progress: [$steps[]
-    | text("NoiDung") as $note
-    | text("TenNguoiGui") as $officer
-    | {
-      value: code("TrangThai"; "status"),
-      at: time("ThoiGian"),
-      by: (if ($officer // "") == "" then text("NguoiGui") else $officer end),
-      note: (if ($note // "") == "" then text("ThaoTac") else $note end),
-      due: time("NgayHetHanBuocXuLy"),
-      kind: sent_back
-    } | given]
-}
++ {progress: [$steps[] | work_of_step]}

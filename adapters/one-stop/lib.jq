@@ -63,3 +63,76 @@ def area($province; $district; $commune):
 # The key under which the one-stop's file store gives a file, as a link that can be fetched: letters with accents,
 # blanks and plus signs would break in a URL.
 def link: $settings.files + (split("/") | map(nfc | @uri) | join("/"));
+
+# Parts of a patch. inbound.jq makes them of a report, echo.jq of the columns that an action of ours fills: so what the
+# one-stop reports of our action is known again.
+
+# The times of the dossier, as far as the row has their columns.
+def times:
+  {
+    schedule: (
+      stated("submitted"; "NgayNopHoSo")
+      + stated("received"; "NgayTiepNhan")
+      + stated("due"; "NgayHenTra")
+      + stated("finished"; "NgayKetThucXuLy")
+      + stated("returned"; "NgayTra")
+      + stated("rejected"; "NgayTuChoi")
+    )
+  };
+
+# The newest request for supplements.
+def supplements:
+  if (.NgayYeuCauBoSung // "") == "" then {}
+  else
+    (code("TrangThaiBoSung"; "supplement-state") == "done") as $done
+    | {
+      supplements: [{
+        requested: time("NgayYeuCauBoSung"),
+        unit: text("DonViId"),
+        content: text("LyDoBoSung"),
+        deadline: time("ThoiHanBoSung"),
+        received: (if $done then time("NgayBoSung") else null end),
+        done: $done
+      } | given]
+    }
+  end;
+
+# The decision with all its files. Its number may come later than they do: until then it stands under the number "-", and
+# goes from there when it has its own.
+def results:
+  (text("SoKyHieuKetQua") // "" | if . == "" then "-" else . end) as $number
+  | [(.DinhKemKetQua // "") | split("##") | .[] | select(. != "") | {name: (split("/") | last | clean), link: link}] as $files
+  | if $number == "-" and $files == [] then {}
+    else
+      {
+        results: (
+          [{code: null, number: $number, name: text("TenTTHC"), files: $files}]
+          + if $number == "-" then [] else [{code: null, number: "-", deleted: true}] end
+        )
+      }
+    end;
+
+# A step that sends the dossier back: only so may one that was completed be worked on again.
+def sent_back: if text("ThaoTac") == "Trả lại hồ sơ" then "sent_back" else null end;
+
+# A state, with the reason where intake was refused.
+def state($value; $at; $raw; $kind; $reason):
+  {value: $value, at: $at, raw: ($raw | tostring), note: (if $value == "rejected" then $reason else null end), kind: $kind} | given;
+
+# The state that a step led to.
+def state_after_step($reason): state(code("TrangThai"; "status"); time("ThoiGian"); .TrangThai; sent_back; $reason);
+
+# What was written with a step, or what it is called.
+def words_of_step: text("NoiDung") as $note | if ($note // "") == "" then text("ThaoTac") else $note end;
+
+# What was done in a step.
+def work_of_step:
+  text("TenNguoiGui") as $officer
+  | {
+    value: code("TrangThai"; "status"),
+    at: time("ThoiGian"),
+    by: (if ($officer // "") == "" then text("NguoiGui") else $officer end),
+    note: words_of_step,
+    due: time("NgayHetHanBuocXuLy"),
+    kind: sent_back
+  } | given;

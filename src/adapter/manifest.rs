@@ -7,11 +7,13 @@ use super::connection::Connection;
 use super::needs::Needs;
 use super::pull::Pull;
 use super::push::Push;
-use super::push_manifest::{Surroundings, judge_order};
+use super::push_manifest::Surroundings;
+use super::push_rules::judge_order;
 use super::requires::Requirement;
 use super::selection::{Selection, Subscription};
 use super::settings::Settings;
 use super::site::Site;
+use super::variant;
 use super::webhook::Webhook;
 use super::wire::Wire;
 use super::workshop::Workshop;
@@ -21,7 +23,8 @@ use crate::fault::Fault;
 use crate::jq::{Library, Tables};
 use crate::read::{ANY, Document, Keys, Reader, Table, Value};
 
-const FILE: &str = "adapter.toml";
+/// The manifest.
+pub(super) const FILE: &str = "adapter.toml";
 
 /// Version of the grammar that this code reads.
 const GRAMMAR: u32 = 1;
@@ -54,8 +57,8 @@ pub(super) fn load(folder: &Path, site: &Site) -> Result<Adapter, Vec<Fault>> {
                 .remedy(format!("write {}", folder.join(FILE).display())),
         ]
     })?;
-    let document = Document::new(FILE, text);
-    let reader = Reader::new(&document);
+    let document = variant::over(Document::new(FILE, text), folder, site).map_err(|fault| vec![*fault])?;
+    let reader = Reader::overlaid(&document, variant::meeting);
     let report = |faults: Vec<Fault>| reader.report_all(faults);
 
     let (tables, faults) = Tables::open_what_is_sound(&folder.join("tables"));
@@ -144,11 +147,13 @@ fn read(
                 Surroundings {
                     wire: &wire,
                     settle,
+                    reports: root.has("webhook") || root.has("pull"),
                     workshop: &workshop,
                 },
             )
         })
         .collect();
+    workshop.overlook(&variant::texts_beside(folder, site));
     workshop
         .unused()
         .into_iter()
@@ -157,7 +162,8 @@ fn read(
         name: site.name.clone(),
         title: title?.to_owned(),
         folder: folder.to_owned(),
-        version: version::of(folder),
+        variant: site.variant.clone(),
+        version: version::of(folder, site.variant.as_deref()),
         originates: dossiers.originates,
         owns: dossiers.owns,
         subscribe: dossiers.subscribe,
@@ -218,7 +224,8 @@ fn owns(root: &Table<'_>) -> Option<Ownership> {
             .entries()
             .find(|(key, _)| *key == name)
             .map_or(table.line(), |(_, value)| value.line());
-        root.report(fault.field(format!("owns.{name}")).file(FILE).line(line));
+        let (file, line) = value.reader.place(line);
+        root.report(fault.field(format!("owns.{name}")).file(file).line(line));
     }
     None
 }

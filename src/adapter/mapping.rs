@@ -4,10 +4,10 @@ use serde_json::Value as Json;
 
 use super::settings::Settings;
 use super::workshop::{Sight, Workshop};
-use crate::dossier::fold_code;
+use crate::dossier::{ITEMS, fold_code};
 use crate::fault::Fault;
 use crate::jq::{Error, Filter};
-use crate::read::Table;
+use crate::read::{Table, Value, nearest};
 
 /// Longest code in characters: whatever is longer is no code but a text that strayed into its field.
 const CODE: usize = 100;
@@ -16,7 +16,12 @@ const CODE: usize = 100;
 #[derive(Clone, PartialEq, Eq)]
 pub enum Fact {
     /// A patch of a dossier, not yet validated.
-    Patch(Json),
+    Patch {
+        /// What the record says.
+        patch: Json,
+        /// The lists of items that the record shows completely, where it shows them at all.
+        complete: Vec<&'static str>,
+    },
     /// The mapping leaves the record out on purpose, and says why.
     Ignored(String),
 }
@@ -24,17 +29,18 @@ pub enum Fact {
 impl std::fmt::Debug for Fact {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
-            Self::Patch(_) => f.write_str("Patch(..)"),
+            Self::Patch { .. } => f.write_str("Patch(..)"),
             Self::Ignored(reason) => f.debug_tuple("Ignored").field(reason).finish(),
         }
     }
 }
 
-/// The jq `map` and `code` of a webhook or pull.
+/// The jq `map` and `code` of a webhook or pull, and what its records show completely.
 #[derive(Debug, Clone)]
 pub(super) struct Mapping {
     filter: Filter,
     code: Option<Filter>,
+    snapshot: Vec<&'static str>,
     settings: Settings,
 }
 
@@ -42,9 +48,11 @@ impl Mapping {
     pub(super) fn read(table: &Table<'_>, settings: &Settings, workshop: &Workshop<'_>) -> Option<Self> {
         let compile = |key| workshop.filter(&table.get(key)?, Sight::Mapping, &["settings", "system"]);
         let (filter, code) = (compile("map"), compile("code"));
+        let snapshot = table.get("snapshot").map(|value| lists(&value));
         Some(Self {
             filter: filter?,
             code,
+            snapshot: snapshot.unwrap_or_default(),
             settings: settings.clone(),
         })
     }
@@ -69,9 +77,39 @@ impl Mapping {
                 .remedy(
                     "look for `empty` in the mapping; to leave a record out on purpose, use ignore(\"why\")",
                 )),
-            Ok(facts) => Ok(facts.into_iter().map(Fact::Patch).collect()),
+            Ok(facts) => Ok(facts.into_iter().map(|patch| self.stated(patch)).collect()),
             Err(Error::Ignored(reason)) => Ok(vec![Fact::Ignored(reason)]),
             Err(Error::Fault(fault)) => Err(*fault),
         }
     }
+
+    fn stated(&self, patch: Json) -> Fact {
+        let complete = self.snapshot.clone();
+        Fact::Patch { patch, complete }
+    }
+
+    /// Lists of items of which a record shows all there are.
+    pub(super) fn snapshot(&self) -> &[&'static str] {
+        &self.snapshot
+    }
+}
+
+/// `snapshot`: names of lists of items.
+fn lists(value: &Value<'_>) -> Vec<&'static str> {
+    let mut lists = Vec::new();
+    for member in value.list().unwrap_or_default() {
+        let Some(name) = member.text() else { continue };
+        if let Some(known) = ITEMS.into_iter().find(|known| *known == name) {
+            lists.push(known);
+            continue;
+        }
+        let fault = member.fault("unknown-list").found(format!("{name:?}"));
+        member.report(match nearest(name, &ITEMS) {
+            Some(near) => fault.expected(format!("\"{near}\"")).remedy("correct the name"),
+            None => fault
+                .expected(format!("one of: {}", ITEMS.join(", ")))
+                .remedy("name lists of items only: nothing else goes because a record no longer shows it"),
+        });
+    }
+    lists
 }

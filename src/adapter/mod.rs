@@ -8,9 +8,11 @@
 //! is read later. A changed folder is loaded anew beside the old one; the two share nothing.
 
 mod answer;
+mod batch;
 mod call;
 mod connection;
 pub mod contract;
+mod find;
 mod lexer;
 mod login;
 mod manifest;
@@ -19,6 +21,7 @@ mod needs;
 mod pull;
 mod push;
 mod push_manifest;
+mod push_rules;
 mod request;
 mod requires;
 mod rule;
@@ -26,7 +29,9 @@ mod selection;
 mod settings;
 pub mod shipped;
 mod site;
+mod steps;
 mod target;
+mod variant;
 mod version;
 mod wait;
 mod webhook;
@@ -39,17 +44,21 @@ mod tests;
 use std::path::{Path, PathBuf};
 
 pub use answer::{Answer, Failure, Outcome, Verdict, Word};
+pub use batch::Batch;
 pub use call::Call;
 pub use connection::{Connection, Protocol, RetrySettings};
+pub use find::{Decision, Find};
 pub use login::{Login, Session};
 pub use mapping::Fact;
 pub use needs::Needs;
 pub use pull::{Pull, Span};
-pub use push::{Decision, Find, Native, OnDoubt, Push};
+pub use push::{Means, Native, OnDoubt, Push};
 pub use request::{Format, Request};
 pub use requires::{Otherwise, Required, Requirement};
 pub use selection::{Selection, Subscription};
 pub use site::Site;
+pub use steps::{Step, Steps};
+pub use variant::names as variants;
 pub use webhook::Webhook;
 
 use crate::dossier::Ownership;
@@ -65,7 +74,9 @@ pub struct Adapter {
     pub title: String,
     /// The folder.
     pub folder: PathBuf,
-    /// Changes with every change of manifest, filters or tables: 12 hex digits.
+    /// The variant of the manifest that the site has chosen. `None`: the manifest as it stands.
+    pub variant: Option<String>,
+    /// Changes with every change of manifest, variant, filters or tables: 12 hex digits.
     pub version: String,
     /// Procedures whose dossiers may come into being here.
     pub originates: Selection,
@@ -97,12 +108,33 @@ impl Adapter {
     }
 }
 
-/// Every fault of the folder, its samples included; empty if it is sound.
+/// The folder in each of its forms: as `adapter.toml` has it, then with each of its variants. A form that does not load
+/// has its faults in place of the adapter.
+pub fn forms(folder: &Path, site: &Site) -> impl Iterator<Item = Result<Adapter, Vec<Fault>>> {
+    let forms = std::iter::once(None).chain(variants(folder).into_iter().map(Some));
+    forms.map(|variant| Adapter::load(folder, &site.clone().with_variant(variant)))
+}
+
+/// Every fault of the folder and of each of its variants, samples included, each once; empty if it is sound.
 #[must_use]
 pub fn check(folder: &Path, site: &Site) -> Vec<Fault> {
-    match Adapter::load(folder, site) {
-        Ok(adapter) => contract::faults(&adapter),
-        Err(faults) => faults,
+    let mut all: Vec<Fault> = Vec::new();
+    for form in forms(folder, site) {
+        let faults = match form {
+            Ok(adapter) => contract::faults(&adapter),
+            Err(faults) => faults,
+        };
+        add_new(&mut all, faults);
+    }
+    all
+}
+
+/// Adds the faults of another form. What is wrong with the manifest itself is wrong with every variant, and is told once.
+pub(crate) fn add_new(all: &mut Vec<Fault>, faults: Vec<Fault>) {
+    for fault in faults {
+        if !all.contains(&fault) {
+            all.push(fault);
+        }
     }
 }
 

@@ -2,6 +2,7 @@
 
 use serde_json::{Map, Value as Json};
 
+use crate::dossier::ITEMS;
 use crate::read::{Value, nearest};
 
 /// Sections, or fields of sections, that mappings see beside what they always see.
@@ -105,6 +106,10 @@ impl Needs {
         }
         for path in &self.sections {
             copy(whole, &mut part, path);
+            // Whoever sees the items of a list sees which of them are gone.
+            if ITEMS.contains(&path[0].as_str()) {
+                copy(whole, &mut part, &["deleted".to_owned(), path[0].clone()]);
+            }
         }
         Json::Object(part)
     }
@@ -139,16 +144,19 @@ mod tests {
                 vec!["schedule".into(), "due".into()],
                 vec!["summary".into()],
                 vec!["note".into()],
+                vec!["fees".into()],
             ],
         };
         let dossier = json!({
             "id": "1", "code": null, "links": {}, "status": null, "summary": "…",
             "schedule": {"due": "2026-03-05T02:30:00Z", "received": "2026-03-01T02:30:00Z"},
-            "applicant": {"person": {"kind": "citizen"}},
+            "applicant": {"person": {"kind": "citizen"}}, "fees": {}, "results": {},
+            "deleted": {"fees": ["LP01#1"], "results": ["-#12/GP"]},
         });
         let seen = json!({
             "id": "1", "code": null, "links": {}, "status": null, "summary": "…",
             "schedule": {"due": "2026-03-05T02:30:00Z"},
+            "fees": {}, "deleted": {"fees": ["LP01#1"]},
         });
         assert_eq!(needs.apply(&dossier), seen);
         assert_eq!(Needs::all().apply(&dossier), dossier);

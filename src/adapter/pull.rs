@@ -48,7 +48,7 @@ pub struct Span {
 impl Pull {
     pub(super) const KEYS: Keys = &[
         "method", "path", "url", "query", "headers", "body", "send", "receive", "answer", "records", "every",
-        "map", "code", "cursor", "start", "overlap", "window", "next",
+        "map", "code", "snapshot", "cursor", "start", "overlap", "window", "next",
     ];
 
     pub(super) fn read(
@@ -189,6 +189,13 @@ impl Pull {
     #[must_use]
     pub fn code(&self, record: &Json) -> Option<String> {
         self.mapping.code(record)
+    }
+
+    /// Lists of items of which its records show all there are: what the system was believed to have and a record no
+    /// longer shows is deleted.
+    #[must_use]
+    pub fn snapshot(&self) -> &[&'static str] {
+        self.mapping.snapshot()
     }
 
     /// What the record says.

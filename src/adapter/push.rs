@@ -3,11 +3,15 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use serde_json::Value as Json;
+use jiff::Timestamp;
+use serde_json::{Value as Json, json};
 use sha2::{Digest, Sha256};
 
+use super::batch::Batch;
 use super::call::Call;
+use super::find::Find;
 use super::settings::Settings;
+use super::steps::Steps;
 use crate::dossier::hash::canonical;
 use crate::fault::Fault;
 use crate::jq::{Filter, Scope};
@@ -23,15 +27,17 @@ pub struct Push {
     pub settle: Duration,
     /// What happens after an unclear end of a call that is neither idempotent nor can be looked for.
     pub on_doubt: OnDoubt,
-    /// Asks whether the record is there.
+    /// Asks whether the record is there; with steps, in which state the target is.
     pub find: Option<Find>,
-    /// Makes the record; with `put` also changes it.
-    pub create: Call,
-    /// Changes the record. `None`: once there, it is never sent again.
-    pub update: Option<Call>,
+    /// By what the target takes a record.
+    pub means: Means,
+    /// Several records in one call.
+    pub batch: Option<Batch>,
     pub(super) when: Option<Filter>,
     pub(super) each: Option<Filter>,
-    pub(super) record: Filter,
+    /// `None` with steps, which make their records themselves.
+    pub(super) record: Option<Filter>,
+    pub(super) echo: Option<Filter>,
     pub(super) key: Option<Filter>,
     pub(super) remote: Option<Filter>,
     pub(super) mandatory: Vec<String>,
@@ -39,13 +45,18 @@ pub struct Push {
     pub(super) settings: Settings,
 }
 
-/// How a record is looked for.
+/// By what a target takes a record.
 #[derive(Debug, Clone)]
-pub struct Find {
-    /// The call; its records are those that bear the key.
-    pub call: Call,
-    pub(super) same_when: Filter,
-    pub(super) remote: Option<Filter>,
+pub enum Means {
+    /// The record itself, as often as it changes.
+    Record {
+        /// Makes the record; with `put` also changes it.
+        create: Call,
+        /// Changes the record. `None`: once there, it is never sent again.
+        update: Option<Call>,
+    },
+    /// Actions, one after the other, each from the state that the last one led to.
+    Steps(Steps),
 }
 
 /// After an unclear end without another way to know.
@@ -66,10 +77,12 @@ pub struct Native {
     pub record: Json,
     /// Its key, where the push has one.
     pub key: Option<String>,
-    /// SHA-256 of the record, its keys sorted, in hex: equal records have equal hashes.
+    /// SHA-256 of the record and its step, keys sorted, in hex: equal ones have equal hashes.
     pub hash: String,
     /// The item that it was made from, where the push has `each`.
     pub item: Option<Json>,
+    /// The step by which it is sent, where the push has `steps`.
+    pub step: Option<String>,
 }
 
 impl std::fmt::Debug for Native {
@@ -80,20 +93,44 @@ impl std::fmt::Debug for Native {
     }
 }
 
-/// What is to be done after a `find`.
-#[derive(Debug, Clone, PartialEq)]
-pub enum Decision {
-    /// Nothing bears the key: create.
-    Create,
-    /// This one is it: link, then update.
-    Same(Json),
-    /// Another record bears the key: a person decides.
-    KeyTaken,
-    /// Several records bear the key: a person decides.
-    Duplicate,
-}
-
 impl Push {
+    /// The call that makes the record. `None` with steps.
+    #[must_use]
+    pub fn create(&self) -> Option<&Call> {
+        match &self.means {
+            Means::Record { create, .. } => Some(create),
+            Means::Steps(_) => None,
+        }
+    }
+
+    /// The call that changes the record. `None` with steps, and where a record is never sent again.
+    #[must_use]
+    pub fn update(&self) -> Option<&Call> {
+        match &self.means {
+            Means::Record { update, .. } => update.as_ref(),
+            Means::Steps(_) => None,
+        }
+    }
+
+    /// The steps, where the target takes actions and not records.
+    #[must_use]
+    pub fn steps(&self) -> Option<&Steps> {
+        match &self.means {
+            Means::Record { .. } => None,
+            Means::Steps(steps) => Some(steps),
+        }
+    }
+
+    /// Every call that it can make: `find`, then those that write.
+    pub(super) fn calls(&self) -> impl Iterator<Item = &Call> {
+        let steps = self.steps().into_iter().flat_map(Steps::calls);
+        let find = self.find.as_ref().map(|find| &find.call);
+        find.into_iter()
+            .chain(self.create())
+            .chain(self.update())
+            .chain(steps)
+    }
+
     /// Is the dossier to be there? Where it is not, nothing is called, and what is there stays.
     ///
     /// # Errors
@@ -143,10 +180,15 @@ impl Push {
     /// # Errors
     /// The fault of the jq; `mandatory-empty` naming the native field; `ignored` with the reason where the mapping leaves
     /// the record out.
+    ///
+    /// # Panics
+    /// If the push has `steps`: each of them makes its own record ([`Steps::next`]).
     pub fn native(&self, dossier: &Json, item: Option<&Json>) -> Result<Native, Fault> {
         let scope = self.about(dossier, item);
         let record = self
             .record
+            .as_ref()
+            .expect("a push with steps is asked for the next step")
             .one(item.unwrap_or(dossier), &scope)
             .map_err(super::fault)?;
         for field in &self.mandatory {
@@ -165,13 +207,27 @@ impl Push {
                 }
             }
         };
-        let hash = hex::encode(Sha256::digest(canonical(&record)));
         Ok(Native {
+            hash: hash(&record),
             record,
             key,
-            hash,
             item: item.cloned(),
+            step: None,
         })
+    }
+
+    /// What the system will report of this record once it has taken it: input of `dossier::Patch::parse`. `None`: it
+    /// reports nothing of what it is sent.
+    ///
+    /// # Errors
+    /// The fault of the jq; `ignored` with the reason where it leaves this record out.
+    pub fn echo(&self, native: &Native, dossier: &Json) -> Result<Option<Json>, Fault> {
+        let Some(echo) = &self.echo else { return Ok(None) };
+        let scope = self
+            .about(dossier, native.item.as_ref())
+            .with("key", Json::from(native.key.clone()))
+            .with("step", Json::from(native.step.clone()));
+        echo.one(&native.record, &scope).map(Some).map_err(super::fault)
     }
 
     fn mandatory_empty(&self, field: &str) -> Fault {
@@ -200,6 +256,27 @@ impl Push {
             .with("remote", Json::from(remote))
     }
 
+    /// Variables of the `find` of a push with steps, which looks before there is a record. `.` of that call is null.
+    #[must_use]
+    pub fn scope_of_find(&self, dossier: &Json, remote: Option<&str>) -> Scope {
+        Call::blank_scope()
+            .with("dossier", dossier)
+            .with("id", Json::Null)
+            .with("remote", Json::from(remote))
+    }
+
+    /// Variables of the calls of a batch, but `now`, `id` and `token`. `dossier`: the one whose records they are;
+    /// `None` where the batch goes across dossiers. `.` of these calls is the list of records.
+    #[must_use]
+    pub fn scope_of_batch(&self, dossier: Option<&Json>, id: &str, number: u64, at: Timestamp) -> Scope {
+        let batch = json!({"id": id, "number": number, "at": at});
+        let scope = Call::blank_scope().with("id", Json::Null).with("batch", batch);
+        match dossier {
+            Some(dossier) => scope.with("dossier", dossier),
+            None => scope,
+        }
+    }
+
     fn about(&self, dossier: &Json, item: Option<&Json>) -> Scope {
         let scope = self.settings.mapping().with("dossier", dossier);
         match item {
@@ -207,81 +284,11 @@ impl Push {
             None => scope,
         }
     }
+}
 
-    /// What to do after a `find` that was judged `done` (with its records) or `missing` (with none).
-    ///
-    /// # Errors
-    /// The fault of `same_when`.
-    ///
-    /// # Panics
-    /// If the push has no `find`.
-    pub fn decide(&self, found: &[Json], native: &Native, dossier: &Json) -> Result<Decision, Fault> {
-        let find = self
-            .find
-            .as_ref()
-            .expect("only a push with a find is asked for a decision");
-        match found {
-            [] => Ok(Decision::Create),
-            [found] => {
-                let scope = self.scope(dossier, native, None);
-                let same = find.same_when.holds(found, &scope).map_err(super::fault)?;
-                Ok(if same {
-                    Decision::Same(found.clone())
-                } else {
-                    Decision::KeyTaken
-                })
-            }
-            _ => Ok(Decision::Duplicate),
-        }
-    }
-
-    /// The system's own id of the record, from the answer to the create; the key where the push has no `remote` or the
-    /// answer does not say.
-    ///
-    /// # Errors
-    /// The fault of the jq.
-    pub fn remote(&self, answer: &Json, native: &Native, dossier: &Json) -> Result<Option<String>, Fault> {
-        self.id_in(self.remote.as_ref(), answer, native, dossier)
-    }
-
-    /// The same, from a record that a `find` has shown.
-    ///
-    /// # Errors
-    /// The fault of the jq.
-    pub fn remote_of_found(
-        &self,
-        found: &Json,
-        native: &Native,
-        dossier: &Json,
-    ) -> Result<Option<String>, Fault> {
-        self.id_in(
-            self.find.as_ref().and_then(|find| find.remote.as_ref()),
-            found,
-            native,
-            dossier,
-        )
-    }
-
-    fn id_in(
-        &self,
-        filter: Option<&Filter>,
-        shown: &Json,
-        native: &Native,
-        dossier: &Json,
-    ) -> Result<Option<String>, Fault> {
-        let found = match filter {
-            Some(filter) => self
-                .create
-                .find_in(filter, shown, &self.scope(dossier, native, None))?,
-            None => None,
-        };
-        let said = match found {
-            Some(Json::String(id)) => Some(id),
-            Some(Json::Number(id)) => Some(id.to_string()),
-            _ => None,
-        };
-        Ok(said.or_else(|| native.key.clone()))
-    }
+/// SHA-256 of the canonical text, in hex.
+pub(super) fn hash(value: &Json) -> String {
+    hex::encode(Sha256::digest(canonical(value)))
 }
 
 /// Nothing, null, text of spaces, an empty list or object.

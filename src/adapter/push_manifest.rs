@@ -1,15 +1,19 @@
-//! Reads `[push.NAME]`, and judges how the pushes of an adapter hang together.
+//! Reads `[push.NAME]`.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::batch::Batch;
 use super::call::{Call, Kind};
-use super::push::{Find, OnDoubt, Push};
+use super::find::Find;
+use super::push::{Means, OnDoubt, Push};
+use super::push_rules;
+use super::steps::Steps;
 use super::wire::Wire;
 use super::workshop::{Sight, Workshop};
 use crate::jq::Filter;
-use crate::read::{ANY, Keys, Table, Value, Words, nearest};
+use crate::read::{ANY, Keys, Table, Words, nearest};
 
 const ON_DOUBT: Words<OnDoubt> = &[
     ("park", OnDoubt::Park),
@@ -23,6 +27,8 @@ pub(super) struct Surroundings<'a> {
     pub(super) wire: &'a Arc<Wire>,
     /// `connection.settle`.
     pub(super) settle: Duration,
+    /// Does the adapter have a webhook or pull?
+    pub(super) reports: bool,
     pub(super) workshop: &'a Workshop<'a>,
 }
 
@@ -41,6 +47,11 @@ impl Push {
         "create",
         "update",
         "put",
+        "steps",
+        "state",
+        "step",
+        "batch",
+        "verdicts",
         "settle",
         "on_doubt",
         "because",
@@ -76,7 +87,8 @@ impl Push {
 
     pub(super) fn read(name: &str, table: &Table<'_>, around: Surroundings<'_>) -> Option<Self> {
         let workshop = around.workshop;
-        demand(table);
+        push_rules::demand(table, around.reports);
+        let by_steps = table.has("steps");
         let mut variables = vec!["settings", "system", "dossier"];
         let mapping = |key: &str, variables: &[&str]| {
             table
@@ -87,45 +99,31 @@ impl Push {
         let each = mapping("each", &variables);
         variables.extend(table.has("each").then_some("item"));
         let record = mapping("record", &variables);
-        variables.push("record");
+        let mut echoed = variables.clone();
+        echoed.extend(table.has("key").then_some("key"));
+        echoed.extend((by_steps || table.has("step")).then_some("step"));
+        let echo = echo(table, workshop, &echoed);
+        // A look-up of the state comes before there is a record.
+        variables.extend((!by_steps).then_some("record"));
         let key = mapping("key", &variables);
         variables.extend(table.has("key").then_some("key"));
         let same_when = mapping("same_when", &variables);
         variables.extend(["now", "id"]);
         variables.extend(around.wire.login.then_some("token"));
-        let calls = Calls::read(table, around, &variables);
-        let find = table
-            .get("find")
-            .and_then(|value| value.table(Self::FIND))
-            .and_then(|table| {
-                variables.push("remote");
-                table.demand(&[(
-                    "records",
-                    "jq that finds the records that bear the key, as in '.result[]?'",
-                )]);
-                let kind = Kind {
-                    writes: false,
-                    idempotent: true,
-                    records: true,
-                    variables: variables.clone(),
-                };
-                let remote = table
-                    .get("remote")
-                    .and_then(|value| workshop.filter(&value, Sight::Call, &variables));
-                Some((Call::read(&table, &kind, around.wire, workshop)?, remote))
-            });
+        let batch = batched(table, &variables)
+            .and_then(|shared| Batch::read(table, &around.wire.settings, workshop, &shared));
+        let (means, remote) = if by_steps {
+            let acting: Vec<_> = variables.iter().copied().chain(["record"]).collect();
+            let steps = Steps::read(table, around.wire, workshop, &acting);
+            (steps.map(Means::Steps), None)
+        } else {
+            match Calls::read(table, around, &variables) {
+                Some(calls) => (Some(calls.means), calls.remote),
+                None => (None, None),
+            }
+        };
+        let find = find(table, around, &variables);
         let (mandatory, constant_because) = mandatory(table);
-        if let Some(echo) = table.get("echo")
-            && echo.boolean() == Some(true)
-        {
-            let fault = echo
-                .fault("wrong-type")
-                .found("true")
-                .expected("false, or no `echo`");
-            echo.report(
-                fault.remedy("write `echo = false` if the system reports nothing of what it was sent"),
-            );
-        }
         let settle = table
             .get("settle")
             .and_then(|value| value.duration())
@@ -139,28 +137,34 @@ impl Push {
             table.report(fault.remedy("say in a sentence why"));
         }
         let after = table.get("after").and_then(|value| value.text());
-        let calls = calls?;
+        let means = means?;
+        push_rules::judge_batch(table, &means);
         let find = match find {
-            Some((call, remote)) => Some(Find {
+            Some((call, remote)) if by_steps || same_when.is_some() => Some(Find {
                 call,
-                same_when: same_when?,
+                same_when,
                 remote,
             }),
+            Some(_) => return None,
             None => None,
         };
+        if !by_steps && record.is_none() {
+            return None;
+        }
         Some(Self {
             name: name.to_owned(),
             after: after.map(str::to_owned),
             settle,
             on_doubt: on_doubt.unwrap_or(OnDoubt::Park),
             find,
-            create: calls.create,
-            update: calls.update,
+            means,
+            batch,
             when,
             each,
-            record: record?,
+            record,
+            echo,
             key,
-            remote: calls.remote,
+            remote,
             mandatory,
             constant_because,
             settings: around.wire.settings.clone(),
@@ -168,62 +172,64 @@ impl Push {
     }
 }
 
-/// What a push must have, and what goes only with something else.
-fn demand(table: &Table<'_>) {
-    table.demand(&[(
-        "record",
-        "jq from the dossier to the native record, or the name of a filter",
+/// `find` with its `remote`.
+fn find(
+    table: &Table<'_>,
+    around: Surroundings<'_>,
+    variables: &[&'static str],
+) -> Option<(Call, Option<Filter>)> {
+    let find = table.get("find")?.table(Push::FIND)?;
+    find.demand(&[(
+        "records",
+        "jq that finds the records that bear the key, as in '.result[]?'",
     )]);
-    if !table.has("create") && !table.has("put") {
-        table.demand(&[(
-            "create",
-            "`create = { path = …, body = … }`, or `put` where one call makes and changes",
-        )]);
-    }
-    let beside = |key: &str, other: &str, remedy: &str| {
-        if table.has(other) && !table.has(key) {
-            table.demand(&[(key, remedy)]);
-        }
+    let kind = Kind {
+        writes: false,
+        idempotent: true,
+        records: true,
+        variables: variables.iter().copied().chain(["remote"]).collect(),
     };
-    beside(
-        "same_when",
-        "find",
-        "jq that compares at least two independent facts of `.` (found) and $record",
-    );
-    beside("because", "on_doubt", "a sentence that says why");
-    beside(
-        "find",
-        "same_when",
-        "the call that looks for the record; without it `same_when` compares nothing",
-    );
-    beside(
-        "on_doubt",
-        "because",
-        "what the sentence is about: \"park\", \"resend\" or \"skip\"",
-    );
-    for other in ["create", "update"] {
-        if table.has("put") && table.has(other) {
-            let fault = table
-                .fault_at("key-conflict", other)
-                .found(format!("`{other}` beside `put`"));
-            table.report(
-                fault
-                    .expected("`put`, or `create` and maybe `update`")
-                    .remedy("remove one of them"),
-            );
-        }
-    }
+    let remote = find
+        .get("remote")
+        .and_then(|value| around.workshop.filter(&value, Sight::Call, &kind.variables));
+    Some((Call::read(&find, &kind, around.wire, around.workshop)?, remote))
 }
 
+/// `echo`: jq; or `false`, which is as good as none.
+fn echo(table: &Table<'_>, workshop: &Workshop<'_>, variables: &[&str]) -> Option<Filter> {
+    let value = table.get("echo")?;
+    if value.is_text() {
+        return workshop.filter(&value, Sight::Mapping, variables);
+    }
+    if value.json() != false {
+        let fault = value
+            .fault("wrong-type")
+            .expected("jq that gives the patch which the system will report, or false");
+        value.report(fault.remedy("write `echo = false` if the system reports nothing of what it was sent"));
+    }
+    None
+}
+
+/// What the calls of a batch see: nothing that belongs to one of its records.
+fn batched(table: &Table<'_>, variables: &[&'static str]) -> Option<Vec<&'static str>> {
+    let across = table.get("batch")?.is_table();
+    let of_one = |name: &&str| ["item", "record", "key"].contains(name) || (across && *name == "dossier");
+    let shared = variables.iter().copied().filter(|name| !of_one(name));
+    Some(shared.chain(["batch"]).collect())
+}
+
+/// `create`, `update` and `put`.
 struct Calls {
-    create: Call,
-    update: Option<Call>,
+    means: Means,
     remote: Option<Filter>,
 }
 
 impl Calls {
     fn read(table: &Table<'_>, around: Surroundings<'_>, variables: &[&'static str]) -> Option<Self> {
-        let with_remote: Vec<_> = variables.iter().copied().chain(["remote"]).collect();
+        let shared = batched(table, variables);
+        let variables = shared.as_deref().unwrap_or(variables);
+        let remote = shared.is_none().then_some("remote");
+        let with_remote: Vec<_> = variables.iter().copied().chain(remote).collect();
         let call = |key: &str, keys: Keys, variables: &[&'static str], idempotent: bool| {
             let table = table.get(key)?.table(keys)?;
             let kind = Kind {
@@ -240,16 +246,24 @@ impl Calls {
         let update = call("update", Push::UPDATE, &with_remote, true);
         let remote = |made: &Table<'_>| {
             let value = made.get("remote")?;
+            if shared.is_some() {
+                let fault = value.fault("key-conflict").found("`remote` beside `batch`");
+                value.report(
+                    fault
+                        .expected("no `remote`: one answer is for many records, whose keys are their ids")
+                        .remedy("remove one of them"),
+                );
+            }
             around.workshop.filter(&value, Sight::Call, variables)
         };
         if let Some((put, made)) = put {
             let remote = remote(&made);
             let put = put?;
-            return Some(Self {
+            let means = Means::Record {
                 update: Some(put.clone()),
                 create: put,
-                remote,
-            });
+            };
+            return Some(Self { means, remote });
         }
         let (create, made) = create?;
         let remote = remote(&made);
@@ -257,11 +271,11 @@ impl Calls {
             Some((update, _)) => Some(update?),
             None => None,
         };
-        Some(Self {
+        let means = Means::Record {
             create: create?,
             update,
-            remote,
-        })
+        };
+        Some(Self { means, remote })
     }
 }
 
@@ -286,49 +300,4 @@ fn mandatory(table: &Table<'_>) -> (Vec<String>, BTreeMap<String, String>) {
         because.extend(value.text().map(|text| (field.to_owned(), text.to_owned())));
     }
     (mandatory.into_iter().map(str::to_owned).collect(), because)
-}
-
-/// `after` must name another push, and the pushes must not wait for each other in a circle.
-pub(super) fn judge_order(pushes: &[(&str, Table<'_>)]) {
-    let names: Vec<_> = pushes.iter().map(|(name, _)| *name).collect();
-    let after = |name: &str| -> Option<(Value<'_>, &str)> {
-        let (_, table) = pushes.iter().find(|(known, _)| *known == name)?;
-        let value = table.get("after").filter(Value::is_text)?;
-        let waits_for = value.text()?;
-        Some((value, waits_for))
-    };
-    for name in &names {
-        let Some((value, waits_for)) = after(name) else {
-            continue;
-        };
-        if !names.contains(&waits_for) {
-            let fault = value.fault("after-unknown").found(format!("{waits_for:?}"));
-            value.report(match nearest(waits_for, &names) {
-                Some(near) => fault.expected(format!("\"{near}\"")).remedy("correct the name"),
-                None => fault
-                    .expected(format!("one of: {}", names.join(", ")))
-                    .remedy("name a push of this adapter, or remove the key"),
-            });
-            continue;
-        }
-        let mut path = vec![*name];
-        let mut next = waits_for;
-        while !path.contains(&next) {
-            path.push(next);
-            match after(next) {
-                Some((_, further)) => next = further,
-                None => break,
-            }
-        }
-        // A circle is told once, by the first of its names.
-        if next == *name && path.iter().min() == Some(name) {
-            path.push(name);
-            let fault = value.fault("after-circle").found(path.join(" after "));
-            value.report(
-                fault
-                    .expected("an order")
-                    .remedy("remove one `after` of the circle"),
-            );
-        }
-    }
 }

@@ -56,7 +56,8 @@ impl Rule {
             .get("after")
             .and_then(|value| Wait::read(&value, workshop, variables));
         let word = table.get("is")?.word("unknown-verdict", WORDS)?;
-        let place = format!("{}:{}", value.reader.file(), value.line());
+        let (file, line) = value.reader.place(value.line());
+        let place = format!("{file}:{line}");
         Some(Self {
             when,
             word,
@@ -201,6 +202,7 @@ fn said(filter: &Filter, answer: &Json, scope: &Scope) -> Option<String> {
     Some(cut(&text)).filter(|text| !text.is_empty())
 }
 
-fn cut(text: &str) -> String {
+/// A message as it is kept.
+pub(super) fn cut(text: &str) -> String {
     text.trim().chars().take(LONGEST_REASON).collect()
 }

@@ -16,6 +16,8 @@ pub struct Site {
     pub settings: Map<String, Value>,
     /// Address that overrides `connection.url`.
     pub url: Option<String>,
+    /// Name of the variant that is laid over the manifest.
+    pub variant: Option<String>,
     secrets: Secrets,
 }
 
@@ -34,6 +36,7 @@ impl Site {
             name: name.to_owned(),
             settings: Map::new(),
             url: None,
+            variant: None,
             secrets: Secrets::Demanded(Arc::new(lookup)),
         }
     }
@@ -45,6 +48,7 @@ impl Site {
             name: name.to_owned(),
             settings: Map::new(),
             url: None,
+            variant: None,
             secrets: Secrets::Sample,
         }
     }
@@ -60,6 +64,13 @@ impl Site {
     #[must_use]
     pub fn with_url(mut self, url: impl Into<String>) -> Self {
         self.url = Some(url.into());
+        self
+    }
+
+    /// With this variant laid over the manifest, or with none.
+    #[must_use]
+    pub fn with_variant(mut self, variant: Option<String>) -> Self {
+        self.variant = variant;
         self
     }
 
@@ -105,6 +116,7 @@ impl fmt::Debug for Site {
         f.debug_struct("Site")
             .field("name", &self.name)
             .field("url", &self.url)
+            .field("variant", &self.variant)
             .finish_non_exhaustive()
     }
 }

@@ -33,7 +33,9 @@ pub struct Webhook {
 const LIMIT: u64 = 10 << 20;
 
 impl Webhook {
-    pub(super) const KEYS: Keys = &["path", "verify", "map", "code", "reply", "limit", "receive"];
+    pub(super) const KEYS: Keys = &[
+        "path", "verify", "map", "code", "snapshot", "reply", "limit", "receive",
+    ];
 
     pub(super) fn read(
         name: &str,
@@ -119,6 +121,13 @@ impl Webhook {
     #[must_use]
     pub fn code(&self, record: &Json) -> Option<String> {
         self.mapping.code(record)
+    }
+
+    /// Lists of items of which its records show all there are: what the system was believed to have and a record no
+    /// longer shows is deleted.
+    #[must_use]
+    pub fn snapshot(&self) -> &[&'static str] {
+        self.mapping.snapshot()
     }
 
     /// What the record says.

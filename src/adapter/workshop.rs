@@ -88,6 +88,23 @@ impl<'a> Workshop<'a> {
     fn look(&self, value: &Value<'_>, code: &Code, tokens: &[(usize, Token)], sight: Sight) {
         let at = |line: usize| value.reader.fault("", code.line + line).field(&code.field);
         self.judge(value.reader, tokens, &at, sight);
+        self.follow(tokens, |name, tokens| {
+            let file = format!("{name}.jq");
+            let at = |line: usize| Fault::new("").file(&file).line(line + 1);
+            self.judge(value.reader, tokens, &at, sight);
+        });
+    }
+
+    /// Takes note of the filters that code uses which is not read now: that of the adapter's other forms.
+    pub(super) fn overlook(&self, texts: &[String]) {
+        for text in texts {
+            self.follow(&lexer::filter(text), |_, _| {});
+            self.follow(&lexer::template(text), |_, _| {});
+        }
+    }
+
+    /// Goes through the filters that these tokens use, and those that they use in turn, each once.
+    fn follow(&self, tokens: &[(usize, Token)], mut see: impl FnMut(&str, &[(usize, Token)])) {
         let mut waiting: Vec<String> = self.filters_in(tokens);
         let mut seen = BTreeSet::new();
         while let Some(name) = waiting.pop() {
@@ -95,9 +112,7 @@ impl<'a> Workshop<'a> {
                 continue;
             };
             let tokens = lexer::filter(text);
-            let file = format!("{name}.jq");
-            let at = |line: usize| Fault::new("").file(&file).line(line + 1);
-            self.judge(value.reader, &tokens, &at, sight);
+            see(&name, &tokens);
             waiting.extend(self.filters_in(&tokens));
         }
         self.used.borrow_mut().extend(seen);
@@ -156,9 +171,10 @@ impl<'a> Workshop<'a> {
 }
 
 fn place(reader: &Reader<'_>, code: &Code) -> Place {
+    let (file, line) = reader.place(code.line);
     Place {
-        file: reader.file().to_owned(),
-        line: code.line,
+        file: file.to_owned(),
+        line,
         key: code.field.clone(),
     }
 }

@@ -3,6 +3,8 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use reqwest::RequestBuilder;
+use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::Refusal;
@@ -52,10 +54,7 @@ impl Client {
         })
     }
 
-    /// Asks for `path` (with its query), which begins with `/v1/`.
-    ///
-    /// # Panics
-    /// Never: the address is a constant.
+    /// Asks for what these segments name, which stand behind `/v1`.
     ///
     /// # Errors
     /// Nobody listens, the node refuses, or the answer is of another version.
@@ -64,18 +63,27 @@ impl Client {
         segments: &[&str],
         query: &[(&str, String)],
     ) -> Result<T, ClientError> {
-        // A path drops these: the question would be another one.
-        if let Some(dots) = segments.iter().find(|segment| matches!(**segment, "." | "..")) {
-            return Err(ClientError::Refused(format!("nothing has the name {dots:?}")));
-        }
-        let mut url = reqwest::Url::parse("http://admin/v1").expect("a constant address");
-        url.path_segments_mut()
-            .expect("an http address has a path")
-            .extend(segments);
+        let mut url = address(segments)?;
         if !query.is_empty() {
             url.query_pairs_mut().extend_pairs(query);
         }
-        let response = self.http.get(url).send().await.map_err(|error| {
+        self.send(self.http.get(url)).await
+    }
+
+    /// Tells the node to do what these segments name.
+    ///
+    /// # Errors
+    /// Nobody listens, the node refuses, or the answer is of another version.
+    pub async fn post<T: DeserializeOwned>(
+        &self,
+        segments: &[&str],
+        body: &impl Serialize,
+    ) -> Result<T, ClientError> {
+        self.send(self.http.post(address(segments)?).json(body)).await
+    }
+
+    async fn send<T: DeserializeOwned>(&self, request: RequestBuilder) -> Result<T, ClientError> {
+        let response = request.send().await.map_err(|error| {
             let mut reason = error.to_string();
             let mut source = std::error::Error::source(&error);
             while let Some(cause) = source {
@@ -99,4 +107,18 @@ impl Client {
         }
         serde_json::from_slice(&body).map_err(|error| ClientError::Answer(error.to_string()))
     }
+}
+
+/// # Panics
+/// Never: the beginning of the address is a constant.
+fn address(segments: &[&str]) -> Result<reqwest::Url, ClientError> {
+    // A path drops these: the question would be another one.
+    if let Some(dots) = segments.iter().find(|segment| matches!(**segment, "." | "..")) {
+        return Err(ClientError::Refused(format!("nothing has the name {dots:?}")));
+    }
+    let mut url = reqwest::Url::parse("http://admin/v1").expect("a constant address");
+    url.path_segments_mut()
+        .expect("an http address has a path")
+        .extend(segments);
+    Ok(url)
 }

@@ -9,9 +9,10 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::{AdminError, Limit};
+use crate::dossier::history::Overtaken;
 use crate::dossier::{DossierId, Origin};
 use crate::stage::Shared;
-use crate::store::{Delivery, HeldRecord, ReplicaSummary, State as DeliveryState};
+use crate::store::{Delivery, HeldRecord, Replica, ReplicaSummary, State as DeliveryState};
 
 /// A dossier as operators see it.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -28,6 +29,8 @@ pub struct Shown {
     pub procedure: Option<String>,
     /// Current status.
     pub status: Option<String>,
+    /// The newest report of the status, where it is not legal after the current one and moved nothing.
+    pub overtaken: Option<Overtaken>,
     /// When it last changed on this store.
     pub updated: Timestamp,
     /// Each system that has it or should have it.
@@ -57,6 +60,8 @@ pub struct Open {
     /// State of the delivery.
     #[serde(flatten)]
     pub state: DeliveryState,
+    /// Id of the dead letter, if it is one.
+    pub letter: Option<String>,
 }
 
 pub(super) async fn list(
@@ -70,10 +75,7 @@ pub(super) async fn show(
     State(shared): State<Arc<Shared>>,
     Path(code): Path<String>,
 ) -> Result<Json<Shown>, AdminError> {
-    let Some(replica) = shared.store.find_replica(&code).await? else {
-        let held = shared.store.held_records(&code).await?;
-        return Err(AdminError::NotFound(unknown(&code, &held)));
-    };
+    let replica = find(&shared, &code).await?;
     let dossier = replica.dossier;
     let deliveries = shared.store.deliveries_of(dossier.id).await?;
     let links: BTreeMap<String, Vec<String>> = dossier
@@ -96,13 +98,22 @@ pub(super) async fn show(
         open: Vec::new(),
     }];
     for chunk in deliveries.chunk_by(|a, b| a.adapter == b.adapter) {
-        systems.push(system(chunk));
+        let target = system(&shared, chunk);
+        if target.name == dossier.origin.system {
+            // It has the dossier anyway: what is not sent there (as yet) waits for nothing.
+            let waits = |open: &Open| !matches!(open.state, DeliveryState::Skipped { .. });
+            systems[0].since = target.since;
+            systems[0].open = target.open.into_iter().filter(waits).collect();
+        } else {
+            systems.push(target);
+        }
     }
     Ok(Json(Shown {
         id: dossier.id,
         code: dossier.code().map(str::to_owned),
         procedure: dossier.procedure_code().map(str::to_owned),
         status: dossier.status().map(|entry| entry.value.clone()),
+        overtaken: dossier.overtaken(),
         origin: dossier.origin,
         updated: replica.updated,
         links,
@@ -110,14 +121,47 @@ pub(super) async fn show(
     }))
 }
 
-/// A state without what was found: a target's own words may name a person. `dead-letter show` has them.
-fn for_list(state: &DeliveryState) -> DeliveryState {
+/// The dossier that people call so, or where to look for it.
+pub(super) async fn find(shared: &Shared, code: &str) -> Result<Replica, AdminError> {
+    if let Some(replica) = shared.store.find_replica(code).await? {
+        return Ok(replica);
+    }
+    let held = shared.store.held_records(code).await?;
+    Err(AdminError::NotFound(unknown(code, &held)))
+}
+
+/// A state with its times as the wall shows them and without what was found: a target's own words may name a person.
+/// `dead-letter show` has them.
+pub(super) fn for_list(shared: &Shared, state: &DeliveryState) -> DeliveryState {
+    let on_the_wall = |at: &Timestamp| shared.steady.on_the_wall(*at);
     match state {
         DeliveryState::Parked { cause, held } => DeliveryState::Parked {
             cause: cause.for_log(),
             held: *held,
         },
-        other => other.clone(),
+        DeliveryState::Waiting { requirement, until } => DeliveryState::Waiting {
+            requirement: requirement.clone(),
+            until: until.as_ref().map(on_the_wall),
+        },
+        DeliveryState::InDoubt { until } => DeliveryState::InDoubt {
+            until: on_the_wall(until),
+        },
+        DeliveryState::BackingOff { next } => DeliveryState::BackingOff {
+            next: on_the_wall(next),
+        },
+        DeliveryState::Applied
+        | DeliveryState::Due
+        | DeliveryState::Skipped { .. }
+        | DeliveryState::Discarded { .. } => state.clone(),
+    }
+}
+
+/// What people call a delivery within its system.
+pub(super) fn delivery(row: &Delivery) -> String {
+    if row.item.is_empty() {
+        row.push.clone()
+    } else {
+        format!("{} no. {}", row.push, row.ordinal)
     }
 }
 
@@ -151,7 +195,7 @@ fn unknown(code: &str, held: &[HeldRecord]) -> String {
 }
 
 /// One target's rows as one line and what is open.
-fn system(rows: &[Delivery]) -> System {
+fn system(shared: &Shared, rows: &[Delivery]) -> System {
     let records = || rows.iter().filter(|row| row.item.is_empty());
     System {
         name: rows[0].adapter.clone(),
@@ -162,12 +206,9 @@ fn system(rows: &[Delivery]) -> System {
             .iter()
             .filter(|row| row.state != DeliveryState::Applied)
             .map(|row| Open {
-                what: if row.item.is_empty() {
-                    row.push.clone()
-                } else {
-                    format!("{} no. {}", row.push, row.ordinal)
-                },
-                state: for_list(&row.state),
+                what: delivery(row),
+                state: for_list(shared, &row.state),
+                letter: matches!(row.state, DeliveryState::Parked { .. }).then(|| row.letter()),
             })
             .collect(),
     }

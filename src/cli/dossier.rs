@@ -1,13 +1,14 @@
-//! `dossier list|show`.
+//! `dossier list|show|history`.
 
 use clap::Subcommand;
 use clap::builder::NonEmptyStringValueParser;
-use jiff::Timestamp;
-use jiff::tz::TimeZone;
 
 use super::output::table;
-use super::{CliError, Exit, NodeOptions, Output};
+use super::{CliError, Exit, NodeOptions, Output, history};
 use crate::admin::dossier::{Shown, System};
+use crate::admin::history::Story;
+use crate::clock::local;
+use crate::dossier::history::Overtaken;
 use crate::store::{ReplicaSummary, State};
 
 /// What `dossier` does.
@@ -23,6 +24,14 @@ pub(super) enum Command {
     },
     /// Where a dossier is: per system there or not, since when, else what it waits for and why.
     Show {
+        /// Any code of the dossier, or its id.
+        #[arg(value_parser = NonEmptyStringValueParser::new())]
+        code: String,
+        #[command(flatten)]
+        node: NodeOptions,
+    },
+    /// Everything that happened to a dossier: what each event wrote and what became of it, conflicts, deliveries, decisions.
+    History {
         /// Any code of the dossier, or its id.
         #[arg(value_parser = NonEmptyStringValueParser::new())]
         code: String,
@@ -45,15 +54,13 @@ impl Command {
                 let shown: Shown = node.client()?.get(&["dossiers", &code], &[]).await?;
                 output.show(&shown, text);
             }
+            Self::History { code, node } => {
+                let story: Story = node.client()?.get(&["dossiers", &code, "history"], &[]).await?;
+                output.show(&story, history::text);
+            }
         }
         Ok(Exit::Done)
     }
-}
-
-/// A time as people in the province read it.
-pub(super) fn local(at: Timestamp) -> String {
-    let zone = TimeZone::get("Asia/Ho_Chi_Minh").unwrap_or(TimeZone::UTC);
-    at.to_zoned(zone).strftime("%Y-%m-%d %H:%M:%S").to_string()
 }
 
 fn list(rows: &[ReplicaSummary]) -> String {
@@ -83,7 +90,7 @@ fn text(shown: &Shown) -> String {
         shown.origin.native,
         codes.join(" · "),
         shown.procedure.as_deref().unwrap_or("not known"),
-        shown.status.as_deref().unwrap_or("not known"),
+        status(shown.status.as_deref(), shown.overtaken.as_ref()),
         local(shown.updated),
         table(
             ["SYSTEM", "THERE", "UNDER", "SINCE", "STILL TO COME"],
@@ -92,12 +99,30 @@ fn text(shown: &Shown) -> String {
     )
 }
 
+/// The status, and the newest report of it where that one moved nothing.
+pub(super) fn status(current: Option<&str>, overtaken: Option<&Overtaken>) -> String {
+    let current = current.unwrap_or("not known");
+    match overtaken {
+        None => current.to_owned(),
+        Some(report) => format!(
+            "{current}; {} has reported {}{}, which is not legal after that and moves nothing",
+            report.system,
+            report.value,
+            report.at.map_or_else(String::new, |at| format!(" ({at})"))
+        ),
+    }
+}
+
 fn system(system: &System) -> [String; 5] {
     let dash = || "-".to_owned();
     let open: Vec<String> = system
         .open
         .iter()
-        .map(|open| format!("{}: {}", open.what, state(&open.state)))
+        .map(|open| {
+            let letter = open.letter.as_ref();
+            let letter = letter.map_or_else(String::new, |letter| format!(" ({letter})"));
+            format!("{}: {}{letter}", open.what, state(&open.state))
+        })
         .collect();
     [
         system.name.clone(),
@@ -112,7 +137,7 @@ fn system(system: &System) -> [String; 5] {
     ]
 }
 
-fn state(state: &State) -> String {
+pub(super) fn state(state: &State) -> String {
     match state {
         State::Applied => "there".to_owned(),
         State::Due => "next in turn".to_owned(),

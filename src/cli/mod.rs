@@ -11,8 +11,11 @@ mod config;
 mod dead_letter;
 mod demo;
 mod dossier;
+mod event;
 mod exit;
+mod history;
 mod live;
+mod operator;
 mod output;
 mod run;
 mod status;
@@ -39,13 +42,16 @@ enum Command {
     Demo(demo::Options),
     /// Show what a running node is busy with.
     Status(status::Options),
-    /// List dossiers, or show where one of them is.
+    /// List dossiers, show where one of them is, or what happened to it.
     #[command(subcommand)]
     Dossier(dossier::Command),
-    /// Check adapter folders, or run their samples.
+    /// Follow what a running node learns.
+    #[command(subcommand)]
+    Event(event::Command),
+    /// List the adapters of a running node; check adapter folders, or run their samples.
     #[command(subcommand)]
     Adapter(adapter::Command),
-    /// List what cannot go on, or show one with its remedy.
+    /// List what cannot go on, show one with its remedy, try it again or give it up.
     #[command(subcommand)]
     DeadLetter(dead_letter::Command),
     /// Check a configuration and every adapter it names.
@@ -84,7 +90,8 @@ pub fn main() -> ExitCode {
             Command::Demo(options) => options.run(output).await,
             Command::Status(options) => options.run(output).await,
             Command::Dossier(command) => command.run(output).await,
-            Command::Adapter(command) => Ok(command.run(output)),
+            Command::Event(command) => command.run(output).await,
+            Command::Adapter(command) => command.run(output).await,
             Command::DeadLetter(command) => command.run(output).await,
             Command::Config(command) => command.run(output),
         }

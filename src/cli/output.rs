@@ -36,10 +36,20 @@ impl Output {
         self.line(&text);
     }
 
-    /// Prints a line. A reader that has gone (`| head`) is no error.
+    /// Prints a line. A reader that has gone (`| head`) is no error; whether there still is one.
     #[expect(clippy::unused_self, reason = "whoever prints holds the output")]
-    pub(super) fn line(self, text: &str) {
-        drop(writeln!(std::io::stdout().lock(), "{}", text.trim_end()));
+    pub(super) fn line(self, text: &str) -> bool {
+        writeln!(std::io::stdout().lock(), "{}", text.trim_end()).is_ok()
+    }
+
+    /// Prints one of many values: a line of JSON, or the line that `people` makes of it. Whether anybody still reads.
+    pub(super) fn item<T: Serialize>(self, value: &T, people: impl FnOnce(&T) -> String) -> bool {
+        if self.json {
+            let text = serde_json::to_string(value);
+            self.line(&text.unwrap_or_else(|error| json!({"error": error.to_string()}).to_string()))
+        } else {
+            self.line(&people(value))
+        }
     }
 
     /// Tells people how far long work has come; scripts that read JSON hear nothing.

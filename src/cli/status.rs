@@ -2,10 +2,10 @@
 
 use clap::Args;
 
-use super::dossier::local;
 use super::output::table;
 use super::{CliError, Exit, NodeOptions, Output};
 use crate::admin::status::Status;
+use crate::clock::local;
 
 /// What `status` takes.
 #[derive(Debug, Args)]
@@ -51,9 +51,46 @@ fn text(status: &Status) -> String {
             [adapter.clone(), push.clone(), state.clone(), count.to_string()]
         }),
     );
-    format!(
-        "lienthong {} · store {} ({}) · broker {}\n{} dossiers, {} events not yet published\n\n{adapters}\n\n{inbox}\n\n\
-         {deliveries}",
-        status.version, status.store_id, status.store, status.broker, counts.dossiers, counts.outbox
-    )
+    let (records, heaps) = (&status.records, &status.conservation);
+    let mut lines = vec![
+        format!(
+            "lienthong {} · store {} ({}) · broker {}",
+            status.version, status.store_id, status.store, status.broker
+        ),
+        format!(
+            "{} dossiers, {} events not yet published",
+            counts.dossiers, counts.outbox
+        ),
+        format!(
+            "records     {} kept = {} taken + {} closed or nothing new + {} waiting + {} refused",
+            records.all(),
+            records.mapped,
+            records.ignored,
+            records.waiting,
+            records.refused
+        ),
+        format!(
+            "deliveries  {} wanted = {} there + {} on the way ({} in doubt) + {} parked + {} not sent + {} given up",
+            heaps.all(),
+            heaps.applied,
+            heaps.on_the_way,
+            heaps.in_doubt,
+            heaps.parked,
+            heaps.skipped,
+            heaps.discarded
+        ),
+    ];
+    lines.extend(
+        counts
+            .waiting
+            .iter()
+            .map(|(adapter, reason, count)| format!("waiting     {count} from {adapter}: {reason}")),
+    );
+    lines.extend(
+        counts
+            .oldest_due
+            .iter()
+            .map(|(adapter, since)| format!("oldest due  to {adapter}, since {}", local(*since))),
+    );
+    format!("{}\n\n{adapters}\n\n{inbox}\n\n{deliveries}", lines.join("\n"))
 }

@@ -17,4 +17,4 @@ pub use report::{Latency, Report, Suffered, System};
 pub use run::{News, Options, run};
 pub use standing::Standing;
 pub use trial::Trial;
-pub use world::{DemoError, FILES, SECRETS, World};
+pub use world::{Circumstances, DemoError, FILES, SECRETS, World};

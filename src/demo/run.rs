@@ -16,7 +16,7 @@ use super::input::Input;
 use super::report::Report;
 use super::standing::Standing;
 use super::trial::Trial;
-use super::world::{DemoError, World};
+use super::world::{Circumstances, DemoError, World};
 
 /// How long the world may take to come to rest, plus [`PER_DOSSIER`].
 const PATIENCE: Duration = Duration::from_mins(2);
@@ -81,8 +81,11 @@ pub async fn run(options: &Options, tell: impl Fn(News<'_>)) -> Result<(World, R
         "{} dossiers are in the one-stop before the bus comes; it fetches them (pull)",
         earlier.len()
     ));
-    let (world, mut unrecorded) =
-        World::open_on_trial(options.adapters.as_deref(), options.trial.clone(), earlier).await?;
+    let circumstances = Circumstances {
+        trial: options.trial.clone(),
+        ..Circumstances::default()
+    };
+    let (world, mut unrecorded) = World::open_in(options.adapters.as_deref(), circumstances, earlier).await?;
     world
         .rest(deadline, |world| world.one_stop().calls().contains_key(CHANGES))
         .await?;

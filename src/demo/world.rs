@@ -24,12 +24,15 @@ use crate::store::StoreError;
 pub const FILES: &str = "https://motcua.example.vn";
 
 /// The province's secrets, in this world.
-pub const SECRETS: [(&str, &str); 5] = [
+pub const SECRETS: [(&str, &str); 7] = [
     ("ONE_STOP_WEBHOOK_SECRET", "demo-webhook-secret"),
     ("ONE_STOP_USER", "lienthong"),
     ("ONE_STOP_PASSWORD", "demo-one-stop-password"),
     ("NATIONAL_PORTAL_USER", "h56"),
     ("NATIONAL_PORTAL_PASSWORD", "demo-portal-password"),
+    // As the stand-in has them: only who meets the portal through a gateway has an account there.
+    ("NATIONAL_PORTAL_CLIENT_ID", "lienthong"),
+    ("NATIONAL_PORTAL_CLIENT_SECRET", "mat-khau-mau"),
 ];
 
 /// How often the world is looked at while waiting for it to come to rest.
@@ -61,11 +64,20 @@ impl From<Vec<Fault>> for DemoError {
     }
 }
 
+/// What is not as usual in a world.
+#[derive(Debug, Clone, Default)]
+pub struct Circumstances {
+    /// The node speaks to the portal through this variant of its adapter.
+    pub variant: Option<String>,
+    /// The stand-ins suffer these faults, and the node's patience fits them.
+    pub trial: Trial,
+}
+
 /// The world, running.
 pub struct World {
     folder: TempDir,
     adapters: PathBuf,
-    trial: Trial,
+    circumstances: Circumstances,
     node: Node,
     one_stop: Sandbox,
     portal: Sandbox,
@@ -82,23 +94,23 @@ impl World {
         adapters: Option<&Path>,
         before: impl IntoIterator<Item = (usize, Value)>,
     ) -> Result<(Self, Vec<Fault>), DemoError> {
-        Self::open_on_trial(adapters, Trial::default(), before).await
+        Self::open_in(adapters, Circumstances::default(), before).await
     }
 
-    /// The same, with stand-ins that suffer the faults of this trial and a node whose patience fits it.
+    /// The same under these circumstances.
     ///
     /// # Errors
     /// As with [`World::open`].
-    pub async fn open_on_trial(
+    pub async fn open_in(
         adapters: Option<&Path>,
-        trial: Trial,
+        circumstances: Circumstances,
         before: impl IntoIterator<Item = (usize, Value)>,
     ) -> Result<(Self, Vec<Fault>), DemoError> {
         let folder = tempfile::Builder::new().prefix("lienthong-demo-").tempdir()?;
         let adapters = match adapters {
             None => adapters::shipped(folder.path())?,
             // A folder that is not there is told by whoever reads it.
-            Some(given) if trial.seed().is_none() || !given.is_dir() => given.to_owned(),
+            Some(given) if circumstances.trial.seed().is_none() || !given.is_dir() => given.to_owned(),
             Some(given) => adapters::copied(given, folder.path())?,
         };
         let mut portal = stand_in(
@@ -109,9 +121,13 @@ impl World {
                 ("password", "NATIONAL_PORTAL_PASSWORD"),
             ],
         )?;
-        portal.faults = trial.portal.clone();
+        portal.faults = circumstances.trial.portal.clone();
         let portal = Sandbox::start(&adapters.join("national-portal"), portal).await;
-        let one_stop = Sandbox::start(&adapters.join("one-stop"), one_stop(folder.path(), &trial)?).await;
+        let one_stop = Sandbox::start(
+            &adapters.join("one-stop"),
+            one_stop(folder.path(), &circumstances.trial)?,
+        )
+        .await;
         let (portal, one_stop) = match (portal, one_stop) {
             (Ok(portal), Ok(one_stop)) => (portal, one_stop),
             (portal, one_stop) => {
@@ -120,8 +136,14 @@ impl World {
             }
         };
         let faults = record(&one_stop, before).await;
-        let config = config(folder.path(), &adapters, &one_stop, &portal);
-        if trial.seed().is_some() {
+        let config = config(
+            folder.path(),
+            &adapters,
+            &one_stop,
+            &portal,
+            circumstances.variant.clone(),
+        );
+        if circumstances.trial.seed().is_some() {
             // Before anything is written over, so that a fault is told by the line on which people know it.
             config.load_adapters()?;
             trial::hurry(&adapters)?;
@@ -130,7 +152,7 @@ impl World {
         let world = Self {
             folder,
             adapters,
-            trial,
+            circumstances,
             node,
             one_stop,
             portal,
@@ -143,7 +165,7 @@ impl World {
     /// # Errors
     /// The one-stop cannot be started again with the rows that it had.
     pub async fn connect_webhook(self) -> Result<Self, DemoError> {
-        let mut options = one_stop(self.folder.path(), &self.trial)?;
+        let mut options = one_stop(self.folder.path(), &self.circumstances.trial)?;
         options.listen = self.one_stop.address();
         options
             .settings
@@ -159,7 +181,13 @@ impl World {
     /// # Errors
     /// The second node cannot start.
     pub async fn restart(self, meanwhile: impl AsyncFnOnce(&Sandbox)) -> Result<Self, DemoError> {
-        let mut config = config(self.folder.path(), &self.adapters, &self.one_stop, &self.portal);
+        let mut config = config(
+            self.folder.path(),
+            &self.adapters,
+            &self.one_stop,
+            &self.portal,
+            self.circumstances.variant.clone(),
+        );
         config.listen = self.node.webhooks();
         self.node.stop().await;
         meanwhile(&self.one_stop).await;
@@ -256,7 +284,7 @@ impl World {
     /// What the stand-ins suffer.
     #[must_use]
     pub fn trial(&self) -> &Trial {
-        &self.trial
+        &self.circumstances.trial
     }
 
     /// The folder where everything lives.
@@ -317,11 +345,18 @@ fn one_stop(folder: &Path, trial: &Trial) -> std::io::Result<sandbox::Options> {
     })
 }
 
-fn config(folder: &Path, adapters: &Path, one_stop: &Sandbox, portal: &Sandbox) -> Config {
+fn config(
+    folder: &Path,
+    adapters: &Path,
+    one_stop: &Sandbox,
+    portal: &Sandbox,
+    variant: Option<String>,
+) -> Config {
     let secrets: HashMap<&str, &str> = SECRETS.into();
-    let system = |name: &str, sandbox: &Sandbox, settings: Value| System {
+    let system = |name: &str, sandbox: &Sandbox, variant: Option<String>, settings: Value| System {
         name: name.to_owned(),
         folder: name.to_owned(),
+        variant,
         url: Some(sandbox.url()),
         settings: settings.as_object().cloned().unwrap_or_default(),
     };
@@ -332,8 +367,8 @@ fn config(folder: &Path, adapters: &Path, one_stop: &Sandbox, portal: &Sandbox) 
         socket: folder.join("admin.sock"),
         adapters: adapters.to_owned(),
         systems: vec![
-            system("one-stop", one_stop, json!({"files": FILES})),
-            system("national-portal", portal, json!({})),
+            system("one-stop", one_stop, None, json!({"files": FILES})),
+            system("national-portal", portal, variant, json!({})),
         ],
         environment: Arc::new(move |name| secrets.get(name).map(ToString::to_string)),
     }

@@ -223,7 +223,9 @@ impl Work<'_> {
             entry.place = u32::try_from(place).unwrap_or(u32::MAX);
             entry.stamp.effective = self.times.at(stated.at).own();
             entry.seal();
-            if self.shadow.is_new(format!("{log}/{}", entry.identity())) {
+            if self.shadow.is_new(format!("{log}/{}", entry.identity()))
+                && !self.shadow.swallows(log, &entry.value, entry.note.as_deref())
+            {
                 self.append(log, entry);
             }
         }

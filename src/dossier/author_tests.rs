@@ -83,16 +83,111 @@ fn an_echo_of_what_a_system_may_not_write_is_no_violation() {
     let mut desk = Desk::new("portal");
     desk.owns = Ownership::parse(&json!({ "note": "always" })).unwrap();
     let pushed = patch(json!({ "summary": "y", "status": { "value": "accepted" } }));
-    desk.shadow.intend("intent-1", &pushed);
+    desk.shadow.intend("intent-1", &pushed, &BTreeMap::new());
     assert!(desk.tries(at("03:00:00"), &pushed).unwrap().registers.is_empty());
-    desk.shadow.settle("intent-1", true);
+    desk.shadow.settle("intent-1", Some(true), at("03:00:30"));
     assert!(desk.tries(at("03:01:00"), &pushed).unwrap().is_empty());
-    desk.shadow.intend("intent-2", &patch(json!({ "summary": "z" })));
-    desk.shadow.settle("intent-2", false);
+    desk.shadow
+        .intend("intent-2", &patch(json!({ "summary": "z" })), &BTreeMap::new());
+    desk.shadow.settle("intent-2", Some(false), at("03:01:30"));
     assert!(
         desk.tries(at("03:02:00"), &patch(json!({ "summary": "z" })))
             .is_err()
     );
+}
+
+/// The system is given `record` by a push that took effect at this time.
+fn gives(desk: &mut Desk, record: Value, time: &str) {
+    let stamps = desk.known.stamps();
+    desk.shadow.intend(time, &patch(record), &stamps);
+    desk.shadow.settle(time, Some(true), at(time));
+}
+
+#[test]
+fn an_older_value_that_a_system_was_given_is_an_echo_until_it_was_given_another() {
+    let mut desk = Desk::new("portal");
+    gives(&mut desk, json!({ "summary": "a" }), "01:00:00");
+    gives(&mut desk, json!({ "summary": "b" }), "02:00:00");
+    let late = json!({ "at": "2026-03-05T01:30:00Z", "summary": "a" });
+    assert!(desk.reports("03:00:00", late).registers.is_empty());
+    let set_back = json!({ "at": "2026-03-05T02:30:00Z", "summary": "a" });
+    assert_eq!(
+        desk.reports("03:00:00", set_back).registers["summary"].value,
+        json!("a")
+    );
+}
+
+#[test]
+fn each_entry_that_a_system_was_given_swallows_one_whatever_its_time_and_officer() {
+    let mut desk = Desk::new("one-stop");
+    let told = |at: &str, by: &str, note: &str| json!({ "progress": [{ "value": "in_progress", "at": format!("2026-03-05T{at}Z"), "by": by, "note": note }] });
+    gives(
+        &mut desk,
+        told("01:00:00", "Lê Văn Mẫu", "Thẩm định hồ sơ"),
+        "01:00:00",
+    );
+    let own = told("01:00:07", "cb01", "THẨM ĐỊNH  hồ sơ");
+    assert!(
+        !desk
+            .reports("01:01:00", own.clone())
+            .logs
+            .contains_key("progress")
+    );
+    assert!(
+        !desk.reports("01:02:00", own).logs.contains_key("progress"),
+        "told again"
+    );
+    let second = told("01:30:00", "cb01", "Thẩm định hồ sơ");
+    assert_eq!(
+        desk.reports("01:31:00", second).logs["progress"].len(),
+        1,
+        "only one was given"
+    );
+}
+
+#[test]
+fn an_entry_is_swallowed_while_it_is_not_known_whether_the_push_took_effect() {
+    let mut desk = Desk::new("one-stop");
+    let entry = json!({ "status": [{ "value": "accepted", "at": "2026-03-05T01:00:00Z", "note": "n" }] });
+    desk.shadow
+        .intend("intent", &patch(entry.clone()), &BTreeMap::new());
+    assert!(!desk.reports("01:01:00", entry).logs.contains_key("status"));
+}
+
+#[test]
+fn what_a_push_may_have_given_before_another_took_its_place_is_no_news() {
+    let mut desk = Desk::new("portal");
+    desk.shadow
+        .intend("intent", &patch(json!({ "summary": "a" })), &BTreeMap::new());
+    desk.shadow.settle("intent", None, at("02:00:00"));
+    let report = |at: &str| json!({ "at": format!("2026-03-05T{at}Z"), "summary": "a" });
+    assert!(desk.reports("03:00:00", report("01:30:00")).registers.is_empty());
+    assert!(!desk.reports("03:00:00", report("02:30:00")).registers.is_empty());
+}
+
+#[test]
+fn what_was_in_doubt_is_no_news_though_its_repetition_took_no_effect() {
+    let mut desk = Desk::new("portal");
+    let pushed = json!({ "summary": "a" });
+    for _ in ["unclear end", "refused for now"] {
+        desk.shadow
+            .intend("intent", &patch(pushed.clone()), &BTreeMap::new());
+    }
+    desk.shadow.settle("intent", Some(false), at("02:00:00"));
+    assert!(desk.reports("03:00:00", pushed).registers.is_empty());
+}
+
+#[test]
+fn a_push_gives_only_what_its_echo_speaks_of() {
+    let mut desk = Desk::new("portal");
+    let mut other = Desk::new("one-stop");
+    let record = json!({ "at": "2026-03-05T02:00:00Z", "summary": "x", "note": "y" });
+    desk.known.merge(&other.reports("02:00:00", record));
+    gives(&mut desk, json!({ "summary": "x" }), "02:01:00");
+    let slow = json!({ "at": "2026-03-05T01:00:00Z", "summary": "z", "note": "z" });
+    let delta = desk.reports("03:00:00", slow);
+    assert_eq!(effective(&delta, "summary"), "2026-03-05T02:00:00.001Z");
+    assert_eq!(effective(&delta, "note"), "2026-03-05T01:00:00Z");
 }
 
 #[test]
@@ -274,6 +369,14 @@ fn a_complete_list_deletes_what_the_system_had_and_shows_no_more() {
         ["A#1", "C#1"]
     );
     assert_eq!(view["deleted"], json!({ "fees": ["B#1"] }));
+    let silent = json!({ "at": "2026-03-05T02:30:00Z", "summary": "x" });
+    let delta = desk
+        .tries(at("03:00:00"), &patch(silent).complete(&["fees"]))
+        .unwrap();
+    assert!(
+        delta.items.is_empty(),
+        "a record without a word of fees deletes none"
+    );
 }
 
 #[test]

@@ -22,7 +22,21 @@ pub(super) struct Held {
     /// Stamp of what it was last given.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) given: Option<Stamp>,
+    /// Values that it was given and that newer ones took the place of, oldest first.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    older: Vec<Older>,
 }
+
+/// A value that a system was given once.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+struct Older {
+    hash: String,
+    /// When something else took its place: whoever states it under a later time has set it back on purpose.
+    until: Timestamp,
+}
+
+/// How many older values are remembered.
+const OLDER: usize = 8;
 
 /// The times that stamps of one record are made from.
 #[derive(Debug, Clone, Copy)]
@@ -60,13 +74,36 @@ impl Times {
 }
 
 impl Held {
+    /// The system was given this value.
+    pub(super) fn is_given(&mut self, hash: String, at: Timestamp) {
+        if let Some(before) = self.hash.replace(hash)
+            && self.hash.as_ref() != Some(&before)
+        {
+            self.was_given(before, at);
+        }
+    }
+
+    /// The system may have been given this value before; from `until` on it should have another one.
+    pub(super) fn was_given(&mut self, hash: String, until: Timestamp) {
+        self.older.retain(|older| older.hash != hash);
+        self.older.push(Older { hash, until });
+        let excess = self.older.len().saturating_sub(OLDER);
+        self.older.drain(..excess);
+    }
+
+    /// Whether it had this value at this time of its own.
+    fn had(&self, hash: &str, native: Option<Timestamp>) -> bool {
+        let had = |older: &Older| older.hash == hash && native.is_some_and(|native| native <= older.until);
+        self.older.iter().any(had)
+    }
+
     /// Takes a statement of the system: its effective time, or `None` where it says nothing new.
     ///
     /// `effective = max(own, given + 1 ms)`: who writes after having been given a value beats it, however slow the clock.
     /// Of two statements of one system the natively newer one stands higher, also where a fast clock was cut off and the
     /// older one came in later. A late statement is not lifted.
     pub(super) fn takes(&mut self, hash: &str, pending: bool, times: Times) -> Option<Timestamp> {
-        let echo = pending || self.hash.as_deref() == Some(hash);
+        let echo = pending || self.hash.as_deref() == Some(hash) || self.had(hash, times.native);
         let given = self.given.as_ref().map(|stamp| stamp.effective);
         if self.is_late(times.native) {
             let below = self

@@ -1,5 +1,6 @@
 //! The dossier as a set of stamped writes, and how two such sets become one.
 
+use std::cmp::Ordering;
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry as Slot;
 use std::fmt;
@@ -37,12 +38,16 @@ impl<T> fmt::Debug for Written<T> {
 impl Written<Value> {
     /// Total order of writes: by stamp. Equal stamps with different content are not made by an honest author, yet must
     /// not make two nodes differ.
-    fn beats(&self, other: &Self) -> bool {
+    pub(super) fn order(&self, other: &Self) -> Ordering {
         self.stamp
             .cmp(&other.stamp)
             .then_with(|| canonical(&self.value).cmp(&canonical(&other.value)))
             .then_with(|| self.seen.cmp(&other.seen))
-            .is_gt()
+    }
+
+    /// Whether it holds where the other is written too.
+    pub(super) fn beats(&self, other: &Self) -> bool {
+        self.order(other).is_gt()
     }
 }
 

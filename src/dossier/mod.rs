@@ -22,10 +22,12 @@
 //!   nothing; a late earlier entry can make it legal. A final status is not reopened by a stray entry.
 //! - A stamp is made once. Nothing here depends on when or where it is computed.
 
+mod agree;
 mod author;
 mod code;
 pub mod hash;
 mod held;
+pub mod history;
 mod id;
 mod item;
 mod judge;
@@ -50,6 +52,7 @@ mod laws;
 #[cfg(test)]
 mod testing;
 
+pub use agree::{fold_text, same_person};
 pub use author::Author;
 pub use code::{AgencyCode, DossierCode, ProcedureCode};
 pub use id::{DossierId, Origin, fold_code};

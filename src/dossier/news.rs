@@ -31,6 +31,14 @@ impl Dossier {
         }
     }
 
+    /// Names of what this delta writes, for whoever must not see more: registers, lists, logs, `links/SYSTEM`.
+    #[must_use]
+    pub fn names(&self) -> Vec<String> {
+        let links = self.links.keys().map(|system| format!("links/{system}"));
+        let names = self.registers.keys().chain(self.items.keys());
+        links.chain(names.chain(self.logs.keys()).cloned()).collect()
+    }
+
     /// The latest effective time and clock reading of all stamps: a receiver whose own clock lies far behind either
     /// holds the event back. The Unix epoch where there are none.
     #[must_use]

@@ -127,10 +127,11 @@ impl Patch {
     }
 
     /// Says that the record lists these items completely: what the system was believed to have and the record does not
-    /// show is deleted.
+    /// show is deleted. A list that the record has no word of says nothing, as ever.
     #[must_use]
     pub fn complete(mut self, lists: &[&str]) -> Self {
-        self.complete = lists.iter().map(|&list| list.to_owned()).collect();
+        let shown = lists.iter().filter(|list| self.items.contains_key(**list));
+        self.complete = shown.map(|&list| list.to_owned()).collect();
         self
     }
 

@@ -9,7 +9,7 @@ use serde_json::Value;
 use super::hash::content;
 use super::held::{Held, Times};
 use super::state::States;
-use super::{Entry, Patch, Stamp};
+use super::{Entry, Patch, Stamp, fold_text};
 
 /// What a system is believed to hold of one dossier: made of what it reported and of what it was given. Kept by the
 /// node that hosts the system's adapter, changed in the transaction that stores the delta; never sent.
@@ -22,8 +22,46 @@ pub struct Shadow {
     pub(super) states: States,
     /// What the system told that is never taken back: `status/IDENTITY`, `progress/IDENTITY`, `links/SYSTEM/CODE`.
     told: BTreeSet<String>,
-    /// What pushes under way will make the system report: intent → path → hash.
-    pending: BTreeMap<String, BTreeMap<String, String>>,
+    /// What pushes under way will make the system report, by the name of their intent.
+    pending: BTreeMap<String, Echo>,
+    /// Entries that the system was given and has not reported yet.
+    owed: Vec<Owed>,
+}
+
+/// How many entries that a system never reports are remembered.
+const OWED: usize = 64;
+
+/// What a system will report of a push once that took effect.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+struct Echo {
+    /// Hash by path: registers, items, `status` where it is a state.
+    held: BTreeMap<String, String>,
+    /// Entries of logs.
+    entries: Vec<Owed>,
+    /// Under which stamps the dossier holds what the push carries.
+    stamps: BTreeMap<String, Stamp>,
+    /// The same was sent before, and nobody knows whether that took effect.
+    repeated: bool,
+}
+
+/// An entry as a system will report it: its time and officer may be its own.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+struct Owed {
+    log: String,
+    value: String,
+    /// Folded.
+    note: String,
+}
+
+impl Owed {
+    fn new(log: &str, value: &str, note: Option<&str>) -> Self {
+        Self {
+            log: log.to_owned(),
+            value: value.to_owned(),
+            note: fold_text(note.unwrap_or_default()),
+        }
+    }
 }
 
 impl Shadow {
@@ -39,19 +77,89 @@ impl Shadow {
     }
 
     /// Notes, with the intent of a push, what the system will report once it took effect: until the intent is settled
-    /// such a report is an echo.
-    pub fn intend(&mut self, intent: &str, echo: &Patch) {
-        self.pending.insert(intent.to_owned(), hashes(echo));
+    /// such a report is an echo. Of `stamps`, those are kept that the echo speaks of.
+    pub fn intend(&mut self, intent: &str, echo: &Patch, stamps: &BTreeMap<String, Stamp>) {
+        let held = hashes(echo);
+        let entries = echo.history.iter().flat_map(|(log, entries)| {
+            entries
+                .iter()
+                .map(move |entry| Owed::new(log, &entry.value, entry.note.as_deref()))
+        });
+        let entries: Vec<Owed> = entries.collect();
+        let carried = |path: &str| {
+            held.contains_key(path) || (path == "status" && entries.iter().any(|entry| entry.log == path))
+        };
+        let stamps = stamps
+            .iter()
+            .filter(|(path, _)| carried(path))
+            .map(|(path, stamp)| (path.clone(), stamp.clone()))
+            .collect();
+        let echo = Echo {
+            held,
+            entries,
+            stamps,
+            repeated: self.pending.contains_key(intent),
+        };
+        self.pending.insert(intent.to_owned(), echo);
     }
 
-    /// Settles an intent. If the push took effect, the system now holds what it will report.
-    pub fn settle(&mut self, intent: &str, took_effect: bool) {
-        let echo = self.pending.remove(intent).unwrap_or_default();
-        if took_effect {
-            for (path, hash) in echo {
-                self.held.entry(path).or_default().hash = Some(hash);
+    /// Settles an intent at a time of the system's world. If the push took effect, the system has been given what it
+    /// carried and holds what it will report. `None`: nobody knows, and nobody will ask any more, as another push takes
+    /// its place; should it have taken effect, its report says nothing new all the same. A repetition that took no effect
+    /// says nothing of the call that it repeats.
+    pub fn settle(&mut self, intent: &str, took_effect: Option<bool>, at: Timestamp) {
+        let Some(echo) = self.pending.remove(intent) else {
+            return;
+        };
+        match took_effect {
+            Some(true) => {
+                for (path, hash) in echo.held {
+                    self.held.entry(path).or_default().is_given(hash, at);
+                }
+                self.give(&echo.stamps);
+                self.owed.extend(echo.entries);
+                let excess = self.owed.len().saturating_sub(OWED);
+                self.owed.drain(..excess);
+            }
+            Some(false) if echo.repeated => {
+                self.pending.insert(intent.to_owned(), echo);
+            }
+            Some(false) => {}
+            None => {
+                for (path, hash) in echo.held {
+                    self.held.entry(path).or_default().was_given(hash, at);
+                }
             }
         }
+    }
+
+    /// Takes in what was kept of the system under another id of the same dossier; what both say stays as it is here.
+    pub fn absorb(&mut self, other: Self) {
+        for (path, held) in other.held {
+            self.held.entry(path).or_insert(held);
+        }
+        if self.states == States::default() {
+            self.states = other.states;
+        }
+        self.told.extend(other.told);
+        for (intent, echo) in other.pending {
+            self.pending.entry(intent).or_insert(echo);
+        }
+        self.owed.extend(other.owed);
+    }
+
+    /// Whether an entry that the system tells for the first time is one that it was given, and not yet told of. Each one
+    /// given swallows one told.
+    pub(super) fn swallows(&mut self, log: &str, value: &str, note: Option<&str>) -> bool {
+        let told = Owed::new(log, value, note);
+        let pending = self.pending.values_mut().map(|echo| &mut echo.entries);
+        for owed in pending.chain([&mut self.owed]) {
+            if let Some(place) = owed.iter().position(|owed| *owed == told) {
+                owed.remove(place);
+                return true;
+            }
+        }
+        false
     }
 
     /// Takes a statement on a register or item; `None` where it says nothing new. Gives the effective time and the
@@ -105,7 +213,7 @@ impl Shadow {
     fn is_pending(&self, path: &str, hash: &str) -> bool {
         self.pending
             .values()
-            .any(|echo| echo.get(path).is_some_and(|pending| pending == hash))
+            .any(|echo| echo.held.get(path).is_some_and(|pending| pending == hash))
     }
 }
 

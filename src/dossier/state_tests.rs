@@ -144,8 +144,9 @@ fn a_late_state_stays_below_what_the_system_was_given_and_confirmed() {
     let given = json!({ "status": [{ "value": "supplement_requested", "at": "2026-03-05T02:00:00Z" }] });
     desk.known.merge(&portal.reports("02:00:00", given));
     let pushed = patch(state("supplement_requested", "02:00:00"));
-    desk.shadow.intend("intent-1", &pushed);
-    desk.shadow.settle("intent-1", true);
+    desk.shadow
+        .intend("intent-1", &pushed, &std::collections::BTreeMap::new());
+    desk.shadow.settle("intent-1", Some(true), at("02:10:00"));
     desk.shadow.give(&desk.known.stamps());
     assert!(
         desk.reports("03:00:00", state("supplement_requested", "02:30:00"))

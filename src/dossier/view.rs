@@ -6,7 +6,7 @@ use serde_json::{Map, Value, json};
 
 use super::hash::content;
 use super::status::{fold, in_order};
-use super::{Dossier, Entry, ITEMS, SECTIONS};
+use super::{Dossier, Entry, ITEMS, SECTIONS, Written};
 
 impl Dossier {
     /// The dossier as mappings see it. Sections and lists are always there, so that a mapping can iterate over them;
@@ -61,7 +61,7 @@ impl Dossier {
             let (gone, live): (BTreeMap<_, _>, _) = items.iter().partition(|(_, item)| item.value.is_null());
             let live = live
                 .into_iter()
-                .map(|(key, item)| (key.clone(), with_id(key, &item.value)));
+                .map(|(key, item)| (key.clone(), stated(key, item)));
             view.insert(list.clone(), Value::Object(live.collect()));
             if !gone.is_empty() {
                 deleted.insert(list.clone(), gone.into_keys().cloned().collect());
@@ -80,8 +80,15 @@ impl Dossier {
         view.insert("status".to_owned(), status.into());
         view.insert("status_log".to_owned(), json!([]));
         view.insert("progress".to_owned(), json!([]));
+        let places: BTreeMap<&str, usize> = fold.moved.into_iter().zip(1..).collect();
         for (log, entries) in &self.logs {
-            let list = in_order(entries).into_iter().map(|(id, entry)| shown(id, entry));
+            let list = in_order(entries).into_iter().map(|(id, entry)| {
+                let mut shown = shown(id, entry);
+                if let Some(place) = places.get(id).filter(|_| log == "status") {
+                    shown["moved"] = json!(place);
+                }
+                shown
+            });
             let name = if log == "status" { "status_log" } else { log };
             view.insert(name.to_owned(), list.collect());
         }
@@ -106,6 +113,13 @@ fn with_id(key: &str, value: &Value) -> Value {
         item.extend(fields.iter().map(|(name, value)| (name.clone(), value.clone())));
     }
     Value::Object(item)
+}
+
+/// An item with the system that said it last.
+fn stated(key: &str, item: &Written<Value>) -> Value {
+    let mut stated = with_id(key, &item.value);
+    stated["system"] = item.stamp.source.as_str().into();
+    stated
 }
 
 /// An entry without what only the fold needs.
@@ -180,6 +194,7 @@ mod tests {
         assert_eq!(view["fees"]["LP01#1"]["amount"], 100_000);
         assert_eq!(view["supplements"]["2026-03-05T02:30:00Z#PTP"]["done"], false);
         assert_eq!(view["results"]["-#12/GP"]["files"][0]["name"], "gp.pdf");
+        assert_eq!(view["results"]["-#12/GP"]["system"], "one-stop");
         assert_eq!(view["status"]["value"], "in_progress");
         assert_eq!(view["status"]["raw"], 4);
         assert_eq!(view["status_log"].as_array().unwrap().len(), 1);
@@ -207,6 +222,41 @@ mod tests {
                 "{kind}"
             );
         }
+    }
+
+    #[test]
+    fn entries_that_moved_the_dossier_on_are_numbered_in_the_order_of_the_fold() {
+        let mut desk = Desk::new("one-stop");
+        let entry = |value: &str, at: &str| json!({ "value": value, "at": at });
+        desk.reports(
+            "12:00:00",
+            json!({ "status": [
+                entry("registered", "2026-03-01T01:00:00Z"),
+                // Known to the day only: it stands at the day's end, and what came that day is legal only after it.
+                entry("accepted", "2026-03-02"),
+                entry("in_progress", "2026-03-02T03:00:00Z"),
+                entry("in_progress", "2026-03-03T01:00:00Z"),
+                entry("returned", "2026-03-04T01:00:00Z"),
+            ] }),
+        );
+        let view = desk.known.view();
+        assert_eq!(schema::faults(schema::view(), &view), []);
+        let log = view["status_log"].as_array().unwrap();
+        let told: Vec<_> = log
+            .iter()
+            .map(|entry| (entry["value"].as_str().unwrap(), entry["moved"].as_u64()))
+            .collect();
+        assert_eq!(
+            told,
+            [
+                ("registered", Some(1)),
+                ("in_progress", Some(3)),
+                ("accepted", Some(2)),
+                ("in_progress", None),
+                ("returned", None),
+            ]
+        );
+        assert_eq!(view["status"]["value"], "in_progress");
     }
 
     #[test]
@@ -243,7 +293,10 @@ mod tests {
             (&view["colour"], &view["extra"]["part"]),
             (&json!("red"), &json!(1))
         );
-        assert_eq!(view["visits"]["V1"], json!({ "id": "V1", "by": "bus" }));
+        assert_eq!(
+            view["visits"]["V1"],
+            json!({ "id": "V1", "by": "bus", "system": "x" })
+        );
         assert_eq!(view["calls"][0]["minutes"], 3);
         assert_eq!(serde_json::to_value(&whole).unwrap(), event);
     }

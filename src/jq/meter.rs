@@ -132,12 +132,13 @@ pub(super) fn has_big_stack() {
     BIG_STACK.set(true);
 }
 
-/// Runs on this thread if it is one of the [`super::Workers`], else on a borrowed one with the same stack.
+/// Runs on this thread if it has the stack that filters want (as those of the [`super::Workers`] have), else on a
+/// borrowed one that has it. Filters run by `work` then borrow none themselves.
 ///
 /// # Errors
 ///
 /// The system has no thread to give.
-pub(super) fn on_big_stack<T: Send>(work: impl FnOnce() -> T + Send) -> io::Result<T> {
+pub fn on_big_stack<T: Send>(work: impl FnOnce() -> T + Send) -> io::Result<T> {
     if BIG_STACK.get() {
         return Ok(work());
     }

@@ -41,7 +41,7 @@ mod workers;
 
 pub use filter::{Filter, Scope};
 pub use library::Library;
-pub use meter::Bounds;
+pub use meter::{Bounds, on_big_stack};
 pub use tables::Tables;
 pub use text::{Escape, Text};
 pub use workers::{Stuck, Workers};

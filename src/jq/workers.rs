@@ -42,10 +42,16 @@ const GIVEN_UP: u8 = 2;
 
 /// The pool. Clones share it; the threads end when the last clone is gone and the queue is empty.
 #[derive(Debug, Clone)]
-pub struct Workers {
-    jobs: Sender<Job>,
-    limit: Duration,
-    pool: Arc<Pool>,
+pub struct Workers(Kind);
+
+#[derive(Debug, Clone)]
+enum Kind {
+    Threads {
+        jobs: Sender<Job>,
+        limit: Duration,
+        pool: Arc<Pool>,
+    },
+    Inline,
 }
 
 #[derive(Debug)]
@@ -67,7 +73,15 @@ impl Workers {
         for _ in 0..threads.max(1) {
             Pool::start(&pool);
         }
-        Self { jobs, limit, pool }
+        Self(Kind::Threads { jobs, limit, pool })
+    }
+
+    /// No threads: work is done where it is asked for, before the caller is given back its turn, and nothing gives it
+    /// up. For the simulation, whose runs must be the same every time; [`on_big_stack`](super::on_big_stack) gives it a
+    /// thread on which filters need no other one.
+    #[must_use]
+    pub fn inline() -> Self {
+        Self(Kind::Inline)
     }
 
     /// Runs work on one of the threads and waits for it. Work whose caller stops waiting is done all the same.
@@ -79,6 +93,10 @@ impl Workers {
         &self,
         work: impl FnOnce() -> T + Send + 'static,
     ) -> Result<T, Stuck> {
+        let (jobs, limit, pool) = match &self.0 {
+            Kind::Threads { jobs, limit, pool } => (jobs, *limit, pool),
+            Kind::Inline => return catch_unwind(AssertUnwindSafe(work)).map_err(|_| Stuck::Broken),
+        };
         let (taken, is_taken) = oneshot::channel();
         let (done, is_done) = oneshot::channel();
         let work = move || {
@@ -91,13 +109,13 @@ impl Workers {
             work: Box::new(work),
             state: Arc::clone(&state),
         };
-        self.jobs.send(job).map_err(|_| Stuck::Broken)?;
+        jobs.send(job).map_err(|_| Stuck::Broken)?;
         is_taken.await.map_err(|_| Stuck::Broken)?;
-        if let Ok(outcome) = tokio::time::timeout(self.limit, is_done).await {
+        if let Ok(outcome) = tokio::time::timeout(limit, is_done).await {
             return outcome.map_err(|_| Stuck::Broken);
         }
-        Pool::replace(&self.pool, &state);
-        Err(Stuck::TooSlow(self.limit))
+        Pool::replace(pool, &state);
+        Err(Stuck::TooSlow(limit))
     }
 }
 
@@ -153,18 +171,29 @@ mod tests {
         assert_eq!(workers.run(|| 1 + 1).await, Ok(2));
         release.send(()).unwrap();
         assert_eq!(workers.run(|| 2 + 2).await, Ok(4));
-        while workers.pool.replaced.load(Ordering::SeqCst) > 0 {
+        let Kind::Threads { pool, .. } = &workers.0 else {
+            panic!("these workers have threads");
+        };
+        while pool.replaced.load(Ordering::SeqCst) > 0 {
             tokio::task::yield_now().await;
         }
     }
 
     #[tokio::test]
     async fn panic_of_work_reaches_its_caller_only() {
-        let workers = Workers::new(1, Duration::from_secs(5));
-        assert_eq!(
-            workers.run(|| assert_eq!(1, 2, "on purpose")).await,
-            Err(Stuck::Broken)
-        );
-        assert_eq!(workers.run(|| 3).await, Ok(3));
+        for workers in [Workers::new(1, Duration::from_secs(5)), Workers::inline()] {
+            assert_eq!(
+                workers.run(|| assert_eq!(1, 2, "on purpose")).await,
+                Err(Stuck::Broken)
+            );
+            assert_eq!(workers.run(|| 3).await, Ok(3));
+        }
+    }
+
+    #[tokio::test]
+    async fn inline_work_is_done_on_the_thread_of_its_caller() {
+        let caller = thread::current().id();
+        let worker = Workers::inline().run(|| thread::current().id()).await;
+        assert_eq!(worker, Ok(caller));
     }
 }

@@ -79,7 +79,7 @@ impl<'r> Value<'r> {
     /// Code, with the line of its first character.
     pub(crate) fn code(&self) -> Option<Code> {
         let text = self.text()?;
-        let written = self.reader.document.text.get(self.start..).unwrap_or_default();
+        let written = self.reader.document.from(self.start);
         let quotes = written
             .get(..3)
             .filter(|quotes| *quotes == "'''" || *quotes == "\"\"\"");

@@ -72,22 +72,33 @@ pub(super) fn request(
     body: &[u8],
     params: &BTreeMap<String, String>,
 ) -> Value {
-    let query = query
-        .unwrap_or_default()
-        .split('&')
-        .filter(|pair| !pair.is_empty());
-    let query: Map<String, Value> = query
-        .map(|pair| pair.split_once('=').unwrap_or((pair, "")))
-        .filter_map(|(name, value)| Some((form_decoded(name)?, Value::String(form_decoded(value)?))))
-        .collect();
     json!({
         "method": method,
         "path": path,
-        "query": query,
+        "query": pairs(query.unwrap_or_default()),
         "headers": headers,
         "params": params,
-        "body": serde_json::from_slice::<Value>(body).unwrap_or(Value::Null),
+        "body": decoded(headers, body),
     })
+}
+
+/// A form as an object where the sender says that it is one, else JSON; null for what is neither.
+fn decoded(headers: &Map<String, Value>, body: &[u8]) -> Value {
+    let kind = headers.get("content-type").and_then(Value::as_str);
+    let form = kind.is_some_and(|kind| kind.starts_with("application/x-www-form-urlencoded"));
+    if !form {
+        return serde_json::from_slice(body).unwrap_or(Value::Null);
+    }
+    str::from_utf8(body).map_or(Value::Null, |text| Value::Object(pairs(text)))
+}
+
+/// Names and values of a query or a form; what is no text is left out.
+fn pairs(text: &str) -> Map<String, Value> {
+    text.split('&')
+        .filter(|pair| !pair.is_empty())
+        .map(|pair| pair.split_once('=').unwrap_or((pair, "")))
+        .filter_map(|(name, value)| Some((form_decoded(name)?, Value::String(form_decoded(value)?))))
+        .collect()
 }
 
 fn form_decoded(text: &str) -> Option<String> {
@@ -156,5 +167,20 @@ mod tests {
         );
         assert_eq!(seen["body"], Value::Null);
         assert_eq!(seen["query"], json!({"a": "1&2", "b": "c d", "e": ""}));
+    }
+
+    #[test]
+    fn form_is_read_where_the_sender_says_so() {
+        let body = |kind: &str, body: &[u8]| {
+            let headers = json!({"content-type": kind}).as_object().unwrap().clone();
+            request("POST", "/x", None, &headers, body, &BTreeMap::new())["body"].clone()
+        };
+        let form = "application/x-www-form-urlencoded; charset=utf-8";
+        assert_eq!(
+            body(form, b"grant_type=a%20b&x"),
+            json!({"grant_type": "a b", "x": ""})
+        );
+        assert_eq!(body("application/json", b"grant_type=a"), Value::Null);
+        assert_eq!(body(form, b"\xff"), Value::Null);
     }
 }

@@ -9,20 +9,24 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
 
 use crate::adapter::Adapter;
 use crate::broker::{Broker, BrokerError};
-use crate::clock::{Clock, HybridClock};
+use crate::clock::{Anchor, Clock, HybridClock, Steady};
 use crate::jq::Workers;
-use crate::store::{Store, StoreError};
+use crate::store::{Come, Store, StoreError, UNKNOWN_ADAPTER};
 
 pub mod deliver;
 pub mod ingest;
 pub mod publish;
 pub mod subscribe;
+
+/// How far a writer's clock may be ahead of ours before its events are held, and ours behind what it has shown before we
+/// take nothing in.
+const CLOCK_TOLERANCE: SignedDuration = SignedDuration::from_mins(5);
 
 /// What a step did.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -52,6 +56,8 @@ pub struct Shared {
     pub broker: Box<dyn Broker>,
     /// Wall clock.
     pub clock: Arc<dyn Clock>,
+    /// The clock of stored deadlines.
+    pub steady: Steady,
     /// Hybrid logical clock of this node.
     pub hybrid: HybridClock,
     /// Adapters that this node hosts.
@@ -66,9 +72,78 @@ pub struct Shared {
     pub outbox: Bell,
     /// Rings when deliveries may have come due.
     pub deliveries: Bell,
+    /// Rings when kept records are to be taken in anew.
+    pub records: Bell,
 }
 
 impl Shared {
+    /// Takes up the store where the process before left it: its clocks go on, and what waited for a better mapping or for
+    /// an adapter that is hosted now is tried again.
+    ///
+    /// # Errors
+    /// The store is away.
+    pub async fn open(
+        store: Box<dyn Store>,
+        broker: Box<dyn Broker>,
+        clock: Arc<dyn Clock>,
+        adapters: Vec<Adapter>,
+        workers: Workers,
+    ) -> Result<Self, StoreError> {
+        let hybrid = HybridClock::new(Arc::clone(&clock), store.clock().await?);
+        let stored = store
+            .anchor()
+            .await?
+            .filter(|anchor| anchor.holds(clock.as_ref()));
+        let anchor = stored.clone().unwrap_or_else(|| Anchor::new(clock.as_ref()));
+        let steady = Steady::new(Arc::clone(&clock), anchor.clone());
+        let now = steady.now();
+        let mut transaction = store.begin().await?;
+        if stored.is_none() {
+            transaction.put_anchor(&anchor, now).await?;
+        }
+        let mut come = Vec::new();
+        for adapter in &adapters {
+            let released = transaction
+                .release_judged(&adapter.name, &adapter.version, now)
+                .await?;
+            if released > 0 {
+                tracing::info!(
+                    adapter = adapter.name,
+                    released,
+                    "what an older mapping could not take is tried again"
+                );
+            }
+            come.push(Come {
+                adapter: adapter.name.clone(),
+                reason: UNKNOWN_ADAPTER,
+                code: None,
+            });
+        }
+        transaction.release_records(&come).await?;
+        transaction.commit().await?;
+        Ok(Self {
+            store,
+            broker,
+            clock,
+            steady,
+            hybrid,
+            adapters: adapters.into_iter().map(Arc::new).collect(),
+            workers: Arc::new(workers),
+            start: uuid::Uuid::now_v7().simple().to_string(),
+            pauses: Pauses::default(),
+            outbox: Bell::new(),
+            deliveries: Bell::new(),
+            records: Bell::new(),
+        })
+    }
+
+    /// Whether the wall clock was set back so far that what is recorded now would look older than what was recorded
+    /// before: then nothing is taken in until somebody has set it right, or its time has come.
+    #[must_use]
+    pub fn is_behind(&self) -> bool {
+        self.hybrid.lead() > CLOCK_TOLERANCE
+    }
+
     /// The hosted adapter of this name.
     #[must_use]
     pub fn adapter(&self, name: &str) -> Option<&Arc<Adapter>> {

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::{Progress, Shared, StageError};
+use crate::failpoint;
 
 /// Events published in one step.
 const BATCH: u32 = 256;
@@ -36,6 +37,7 @@ impl Publish {
             .filter(|(_, confirmed)| **confirmed)
             .map(|(id, _)| id.as_str())
             .collect();
+        failpoint::pass("publish-confirmed");
         let mut transaction = self.shared.store.begin().await?;
         transaction.forget_outbox(&confirmed).await?;
         transaction.commit().await?;

@@ -11,15 +11,21 @@ use std::collections::{HashMap, HashSet};
 use async_trait::async_trait;
 use jiff::Timestamp;
 
+use crate::clock::Anchor;
 use crate::dossier::{Dossier, DossierId, Hlc, Shadow};
 use crate::event::Event;
 
+mod decisions;
+mod past;
 pub mod rows;
 mod sqlite;
 
+pub use decisions::{Decided, Decision, Fate, LettersOf, Now, Verb, Walk};
+pub use past::{Journaled, Past, PastRecord};
 pub use rows::{
-    Counts, DeadLetter, Delivery, HeldRecord, InboxRow, InboxState, Item, Outcome, Parent, Presence, Replica,
-    ReplicaSummary, SUPERSEDED, State, Taken, Wanted,
+    CLOCK_AHEAD, CREATE_OPEN, Come, Counts, DeadLetter, Delivery, EVENT, HeldRecord, InboxRow, InboxState,
+    Item, KeptRecord, ORPHAN, Outcome, Parent, Presence, Replica, ReplicaSummary, SUPERSEDED, Said, Sent,
+    State, Taken, UNKNOWN_ADAPTER, Wanted,
 };
 
 /// Why the store could not do its work. The caller retries: nothing was written.
@@ -76,6 +82,8 @@ pub trait Store: Send + Sync + 'static {
     fn version(&self) -> &str;
     /// Last stored reading of the hybrid logical clock.
     async fn clock(&self) -> Result<Hlc, StoreError>;
+    /// Where the steady clock was set, by which the ledger's times are told.
+    async fn anchor(&self) -> Result<Option<Anchor>, StoreError>;
     /// Opens the one write transaction there is at a time; waits for the one before it.
     async fn begin(&self) -> Result<Box<dyn Transaction>, StoreError>;
 
@@ -90,6 +98,16 @@ pub trait Store: Send + Sync + 'static {
         now: Timestamp,
         limit: u32,
     ) -> Result<(Vec<Delivery>, Option<Timestamp>), StoreError>;
+    /// Rows that may go with this one, its own not among them: open items of the same push and dossier that come next in
+    /// their order.
+    async fn mates(&self, row: &Delivery, limit: u32) -> Result<Vec<Delivery>, StoreError>;
+    /// Kept records that are to be taken in anew at `now`, by the steady clock, in the order in which they came.
+    async fn records_again(
+        &self,
+        said: Said,
+        now: Timestamp,
+        limit: u32,
+    ) -> Result<Vec<KeptRecord>, StoreError>;
     /// The dossiers with these ids, as far as they are there.
     async fn replicas(&self, ids: &[DossierId]) -> Result<HashMap<DossierId, Replica>, StoreError>;
     /// The rows of these dossiers themselves (not of their items) at `adapter`, by dossier and push.
@@ -113,10 +131,26 @@ pub trait Store: Send + Sync + 'static {
     async fn dead_letters(&self, limit: u32) -> Result<Vec<DeadLetter>, StoreError>;
     /// One of them, with the record as it came in where it was a refused record.
     async fn dead_letter(&self, id: &str) -> Result<Option<(DeadLetter, Option<String>)>, StoreError>;
+    /// What is kept under the id of a dead letter, also once it is none any more.
+    async fn fate(&self, letter: &str) -> Result<Option<Fate>, StoreError>;
+    /// Ids of at most `limit` dead letters that a decision could be written for, from where `walk` stands; and where it
+    /// stands then. Fewer than `limit`: there are no more.
+    async fn letters(
+        &self,
+        of: &LettersOf,
+        walk: &Walk,
+        limit: u32,
+    ) -> Result<(Vec<String>, Walk), StoreError>;
     /// Refused and waiting records that people know under `code`, oldest first.
     async fn held_records(&self, code: &str) -> Result<Vec<HeldRecord>, StoreError>;
     /// How many rows there are in each state.
     async fn counts(&self) -> Result<Counts, StoreError>;
+    /// Merged events in the order of arrival, those after this place in the journal.
+    async fn journal(&self, after: i64, limit: u32) -> Result<Vec<Journaled>, StoreError>;
+    /// The place in the journal after which the last `count` events lie.
+    async fn journal_before(&self, count: u32) -> Result<i64, StoreError>;
+    /// What happened to a dossier that systems know under these codes.
+    async fn past(&self, id: DossierId, codes: &[String]) -> Result<Past, StoreError>;
 }
 
 /// One write transaction. Dropped without [`Transaction::commit`], it leaves no trace.
@@ -131,11 +165,31 @@ pub trait Transaction: Send {
         &mut self,
         keys: &[(String, DossierId)],
     ) -> Result<HashMap<(String, DossierId), Shadow>, StoreError>;
-    /// Which of these events were merged before.
-    async fn journaled(&mut self, events: &[&str]) -> Result<HashSet<String>, StoreError>;
+    /// Those of these events that were merged before, by id.
+    async fn journaled(&mut self, events: &[&str]) -> Result<HashMap<String, Event>, StoreError>;
+    /// Those of these ids that were joined with another dossier: id → the dossier that lives on.
+    async fn aliases(&mut self, ids: &[DossierId]) -> Result<HashMap<DossierId, DossierId>, StoreError>;
+    /// Dossiers that any system knows under a code which is one of these once its agency is written in the new form.
+    async fn candidates(&mut self, codes: &[String]) -> Result<HashMap<String, Vec<DossierId>>, StoreError>;
+    /// Dossiers of whose creation in this system nobody knows yet whether it took effect.
+    async fn open_creates(&mut self, adapter: &str) -> Result<Vec<DossierId>, StoreError>;
+    /// All rows of the ledger about one dossier.
+    async fn deliveries(&mut self, id: DossierId) -> Result<Vec<Delivery>, StoreError>;
 
     /// Keeps records and what became of them. A refused or waiting record that is already listed is not listed twice.
     async fn put_inbox(&mut self, rows: &[InboxRow]) -> Result<(), StoreError>;
+    /// Writes what became of kept records that were taken in anew: by their place in the inbox.
+    async fn settle_records(&mut self, rows: &[(i64, InboxRow)]) -> Result<(), StoreError>;
+    /// Has the records that wait for this taken in anew.
+    async fn release_records(&mut self, come: &[Come]) -> Result<(), StoreError>;
+    /// Has everything tried again that an older version of this adapter's mapping could not make anything of: refused
+    /// records, and parked deliveries that no person holds. How many.
+    async fn release_judged(
+        &mut self,
+        adapter: &str,
+        version: &str,
+        now: Timestamp,
+    ) -> Result<u64, StoreError>;
     /// Closes the refused records for which a newer one of the same adapter and code was taken: they become ignored. A
     /// record that had come before the refused one too is no newer one, only repeated.
     async fn close_refused(&mut self, taken: &[Taken]) -> Result<(), StoreError>;
@@ -149,11 +203,17 @@ pub trait Transaction: Send {
     async fn put_cursor(&mut self, adapter: &str, operation: &str, body: &str) -> Result<(), StoreError>;
     /// Stores the clock's reading, so that it never goes back over a restart.
     async fn put_clock(&mut self, hlc: Hlc) -> Result<(), StoreError>;
+    /// Sets the steady clock: waits that are stored count their full length again from `now`.
+    async fn put_anchor(&mut self, anchor: &Anchor, now: Timestamp) -> Result<(), StoreError>;
     /// Notes events as merged.
     async fn put_journal(&mut self, events: &[Event], received: Timestamp) -> Result<(), StoreError>;
     /// Replaces dossiers.
     async fn put_replicas(&mut self, replicas: &[Replica]) -> Result<(), StoreError>;
-    /// Adds links; a code that already leads to a dossier keeps leading there.
+    /// What is kept under the id `gone` is kept under `stays` from now on, where nothing was kept there: links, journal,
+    /// records, shadows, the rows of the ledger that `gone` alone has. What is left of the ledger goes.
+    async fn join(&mut self, gone: DossierId, stays: DossierId) -> Result<(), StoreError>;
+    /// Adds links; a code that already leads to a dossier keeps leading there, and one of a dossier that was joined with
+    /// another leads to that one.
     async fn put_links(&mut self, links: &[(CodeKey, DossierId)]) -> Result<(), StoreError>;
     /// Raises the desired version of deliveries and makes due what may be worked on.
     async fn want(&mut self, wanted: &[Wanted], now: Timestamp) -> Result<(), StoreError>;
@@ -170,6 +230,15 @@ pub trait Transaction: Send {
         waiting: &[(String, DossierId, String)],
         now: Timestamp,
     ) -> Result<(), StoreError>;
+    /// Writes what people decided about dead letters and keeps the decisions. Of the targets of `asked` (adapter, push) a
+    /// retried delivery asks first what they have. A letter that is none any more, or whose record is just being taken in
+    /// anew, is left alone. Those that were decided.
+    async fn decide(
+        &mut self,
+        decisions: &[Decision],
+        asked: &[(String, String)],
+        now: Timestamp,
+    ) -> Result<Vec<Decided>, StoreError>;
     /// Makes it durable.
     async fn commit(self: Box<Self>) -> Result<(), StoreError>;
 }

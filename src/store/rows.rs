@@ -2,9 +2,19 @@
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use crate::dossier::{Dossier, DossierId};
 use crate::fault::Fault;
+
+/// A record waits for the dossier that bears its code.
+pub const ORPHAN: &str = "orphan";
+/// A record waits until its author's clock is no longer ahead of ours.
+pub const CLOCK_AHEAD: &str = "clock ahead";
+/// An event waits until the adapter that said it is known here.
+pub const UNKNOWN_ADAPTER: &str = "unknown adapter";
+/// A record waits until it is known what became of a create that may have made it.
+pub const CREATE_OPEN: &str = "create open";
 
 /// A record as it came in, and what became of it.
 #[derive(Debug, Clone)]
@@ -29,6 +39,46 @@ pub struct InboxRow {
     pub event: Option<String>,
     /// Version of the mapping that judged it.
     pub mapping: String,
+    /// When it is to be taken in anew, by the steady clock, where that is known.
+    pub until: Option<Timestamp>,
+}
+
+/// Whose kept records are meant.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Said {
+    /// Native records of the systems that are hosted here.
+    BySystems,
+    /// Events of other nodes.
+    ByNodes,
+}
+
+/// Operation of the inbox rows that hold events.
+pub const EVENT: &str = "event";
+
+/// A kept record that is to be taken in anew.
+#[derive(Debug, Clone)]
+pub struct KeptRecord {
+    /// Its place in the inbox.
+    pub seq: i64,
+    /// Adapter that it came through.
+    pub adapter: String,
+    /// Its operation.
+    pub operation: String,
+    /// When the bus saw it first: its stamps are made from this time, however late it is taken.
+    pub observed: Timestamp,
+    /// The record, unaltered.
+    pub raw: String,
+}
+
+/// For what records wait that has come now.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Come {
+    /// Adapter that the records came through.
+    pub adapter: String,
+    /// What they waited for: [`ORPHAN`], [`CREATE_OPEN`], [`UNKNOWN_ADAPTER`].
+    pub reason: &'static str,
+    /// Their code, normalised; absent: whatever it is.
+    pub code: Option<String>,
 }
 
 /// What became of a record.
@@ -36,7 +86,7 @@ pub struct InboxRow {
 pub enum InboxState {
     /// It became an event.
     Mapped,
-    /// It cannot be placed yet: `orphan` (no dossier bears its code), `clock ahead`, `unknown adapter`.
+    /// It cannot be placed yet: [`ORPHAN`], [`CLOCK_AHEAD`], [`UNKNOWN_ADAPTER`], [`CREATE_OPEN`].
     Waiting(String),
     /// It can't be taken as it is; a dead letter.
     Refused(Fault),
@@ -151,7 +201,17 @@ pub enum State {
     },
 }
 
-/// One row of the ledger: what one target should have of one dossier or of one of its items, and what it has.
+/// A record that a target was given.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Sent {
+    /// Hash of the native record.
+    pub hash: String,
+    /// When it took effect.
+    pub at: Timestamp,
+}
+
+/// One row of the ledger: what one target should have of one dossier or of one of its items, and what it has. Its times
+/// are those of the steady clock, where nothing else is said.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Delivery {
     /// Target system.
@@ -173,6 +233,8 @@ pub struct Delivery {
     pub state: State,
     /// Since when the target should have it.
     pub created: Timestamp,
+    /// Since when it is due, if it is.
+    pub due: Timestamp,
     /// Number of intents so far.
     pub attempt: i64,
     /// Failed tries since the last success.
@@ -189,8 +251,36 @@ pub struct Delivery {
     pub native_hash: Option<String>,
     /// Version of the mapping that made it.
     pub mapping: Option<String>,
-    /// Since when it has it.
+    /// Since when it has it, by the wall clock.
     pub applied_at: Option<Timestamp>,
+    /// Name of the last intent towards the target.
+    pub intent: Option<String>,
+    /// Where a target that takes actions was last seen to stand; absent: it is to be asked.
+    pub target_state: Option<Value>,
+    /// In how large a batch it may go at most, after one was refused whole.
+    pub batch_limit: Option<u32>,
+    /// What was sent lately, oldest first.
+    pub recent: Vec<Sent>,
+    /// Version of the mapping that could not make a record of it; a newer one tries again.
+    pub judged_by: Option<String>,
+}
+
+impl Delivery {
+    /// Id of the dead letter that it is while it is parked.
+    #[must_use]
+    pub fn letter(&self) -> String {
+        let item = if self.item.is_empty() { "" } else { "-" };
+        format!(
+            "delivery-{}-{}-{}{item}{}",
+            self.adapter, self.push, self.dossier, self.item
+        )
+    }
+
+    /// Has the last call to the target been answered, one way or the other?
+    #[must_use]
+    pub fn is_certain(&self) -> bool {
+        !matches!(self.state, State::InDoubt { .. })
+    }
 }
 
 /// What became of a delivery.
@@ -270,6 +360,12 @@ pub struct Counts {
     pub outbox: i64,
     /// Records by adapter and state.
     pub inbox: Vec<(String, String, i64)>,
+    /// Records that wait, by adapter and reason.
+    #[serde(default)]
+    pub waiting: Vec<(String, String, i64)>,
     /// Deliveries by adapter, push and state.
     pub deliveries: Vec<(String, String, String, i64)>,
+    /// Since when the oldest due delivery of an adapter is due; none where nothing is.
+    #[serde(default)]
+    pub oldest_due: Vec<(String, Timestamp)>,
 }

@@ -7,13 +7,13 @@ use std::time::Duration;
 use futures_util::FutureExt;
 use lienthong::adapter::{Adapter, Site};
 use lienthong::broker::{self, Broker, Received};
-use lienthong::clock::{HybridClock, ManualClock};
+use lienthong::clock::ManualClock;
 use lienthong::dossier::{Dossier, Hlc, Origin, Stamp};
 use lienthong::event::Event;
 use lienthong::jq::Workers;
+use lienthong::stage::Shared;
 use lienthong::stage::publish::Publish;
 use lienthong::stage::subscribe::Subscribe;
-use lienthong::stage::{Bell, Pauses, Shared};
 use lienthong::store::{self, Store};
 use tempfile::TempDir;
 
@@ -127,20 +127,11 @@ async fn shared(folder: &TempDir) -> Arc<Shared> {
         .unwrap();
     let clock = Arc::new(ManualClock::new("2026-03-05T09:00:00Z".parse().unwrap()));
     let place = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("adapters/one-stop");
-    Arc::new(Shared {
-        store,
-        broker: broker::open("loopback:").unwrap(),
-        hybrid: HybridClock::new(Arc::<ManualClock>::clone(&clock), Hlc::default()),
-        clock,
-        adapters: vec![Arc::new(
-            Adapter::load(&place, &Site::sample("one-stop")).unwrap(),
-        )],
-        workers: Arc::new(Workers::new(1, Duration::from_secs(5))),
-        start: "this".to_owned(),
-        pauses: Pauses::default(),
-        outbox: Bell::new(),
-        deliveries: Bell::new(),
-    })
+    let adapter = Adapter::load(&place, &Site::sample("one-stop")).unwrap();
+    let broker = broker::open("loopback:").unwrap();
+    let workers = Workers::new(1, Duration::from_secs(5));
+    let shared = Shared::open(store, broker, clock, vec![adapter], workers);
+    Arc::new(shared.await.unwrap())
 }
 
 async fn say(store: &dyn Store, event: &Event) {

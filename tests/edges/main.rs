@@ -9,14 +9,20 @@
 )]
 
 mod broker;
+mod clock;
 mod daemon;
+mod decisions;
 mod doubt;
 mod durability;
+mod history;
 mod items;
+mod joined;
+mod kept;
 mod odd;
 mod privacy;
 mod store;
 mod support;
+mod tail;
 mod unmapped;
 mod verdicts;
 mod webhook;

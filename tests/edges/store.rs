@@ -1,9 +1,11 @@
 //! What a store promises, for every back end: each sentence of `src/store/mod.rs` that could be broken.
 
+mod decisions;
 mod dossiers;
 mod due;
 mod items;
 mod ledger;
+mod past;
 mod records;
 mod reopen;
 
@@ -89,7 +91,17 @@ macro_rules! conformance {
         due::items_come_in_their_order
         due::doubt_about_a_dossier_holds_back_all_of_it
         due::times_are_kept_and_the_next_one_is_told
-        due::oldest_rows_come_first_and_not_more_than_asked_for;
+        due::oldest_rows_come_first_and_not_more_than_asked_for
+        decisions::retried_record_is_to_be_taken_in_anew_and_keeps_its_first_observation
+        decisions::discarded_record_does_not_come_back_as_it_was
+        decisions::retried_delivery_begins_anew_and_asks_first_where_that_can_be
+        decisions::delivery_that_was_never_sent_still_counts_as_such_when_retried
+        decisions::discarded_delivery_stays_given_up
+        decisions::dead_letter_is_named_apart_from_its_neighbours
+        decisions::walk_meets_each_dead_letter_of_a_system_once
+        past::journal_is_followed_in_the_order_of_arrival
+        past::past_of_a_dossier_has_its_events_records_joins_and_decisions
+        past::counts_tell_what_waits_and_since_when_the_oldest_is_due;
         reopen::id_and_rows_outlive_the_process
         reopen::clock_never_goes_back
         reopen::store_of_a_newer_version_is_refused

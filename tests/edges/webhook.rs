@@ -2,9 +2,10 @@
 
 use std::collections::BTreeMap;
 
+use lienthong::store::{Delivery, State};
 use serde_json::{Value, json};
 
-use crate::support::{SECRET, Site, client, code, contents, post, row, sign};
+use crate::support::{SECRET, Site, client, code, contents, post, row, sign, until};
 
 /// The one-stop's limit: 10 MiB unless its manifest says otherwise.
 const LIMIT: usize = 10 << 20;
@@ -37,6 +38,13 @@ async fn refused_bodies_leave_no_trace() {
     let site = Site::start(&[]).await;
     takes_a_good_record(&site, 1).await;
     site.quiet().await;
+    // Nobody else has spoken of it, so nothing is sent back to where it came from.
+    until("nothing is to be done at the one-stop", async || {
+        let rows = site.deliveries(&code(1), "one-stop").await;
+        let stays = |row: &Delivery| matches!(row.state, State::Skipped { .. });
+        (!rows.is_empty() && rows.iter().all(stays)).then_some(())
+    })
+    .await;
     let before = kept(&site).await;
     assert!(
         before["inbox"].contains(&code(1)),

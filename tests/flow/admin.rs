@@ -98,8 +98,53 @@ async fn status_tells_version_adapters_and_counts() {
         "ADAPTER",
         "one-stop",
         "skipped",
+        "4 kept = 3 taken + 0 closed or nothing new + 0 waiting + 1 refused",
+        "there + 1 on the way (0 in doubt) + 0 parked + 4 not sent + 0 given up",
     ] {
         assert!(ran.out.contains(said), "{said} in {}", ran.out);
+    }
+    world.stop(false).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn adapters_are_listed_with_operations_addresses_and_deliveries() {
+    let (world, _) = province().await;
+    let ran = ask(&world, &["adapter", "list", "--json"]).await;
+    assert_eq!(ran.code, 0, "{ran:?}");
+    let listed = ran.json();
+    let [one_stop, portal] = listed.as_array().unwrap().as_slice() else {
+        panic!("two adapters: {listed}")
+    };
+    assert_eq!(
+        (&one_stop["name"], &portal["name"]),
+        (&json!("one-stop"), &json!("national-portal"))
+    );
+    assert_eq!(
+        (&one_stop["hosted"]["operations"], &portal["hosted"]["operations"]),
+        (
+            &json!(["webhook.dossier", "pull.changes", "push.decisions"]),
+            &json!(["push.dossier", "push.progress"])
+        )
+    );
+    let address = world.portal().address().to_string();
+    assert_eq!(portal["hosted"]["host"], address);
+    assert_eq!(portal["hosted"]["pause"], Value::Null);
+    assert!(
+        portal["hosted"]["folder"]
+            .as_str()
+            .unwrap()
+            .ends_with("/national-portal")
+    );
+    assert_eq!(portal["hosted"]["version"].as_str().unwrap().len(), 12);
+    assert_eq!(portal["deliveries"]["skipped"], 1);
+    assert_eq!(one_stop["deliveries"], json!({"skipped": 3}));
+
+    let ran = ask(&world, &["adapter", "list"]).await;
+    for said in ["OPERATIONS", "push.progress", &address, "go on", "1 skipped"] {
+        assert!(ran.out.contains(said), "{said} in {}", ran.out);
+    }
+    for (_, secret) in lienthong::demo::SECRETS {
+        assert!(!ran.out.contains(secret) || secret == "h56" || secret == "lienthong");
     }
     world.stop(false).await;
 }
@@ -322,6 +367,9 @@ async fn nothing_that_is_asked_tells_who_a_person_is() {
             &["status"][..],
             &["dossier", "list"],
             &["dossier", "show", code(row)],
+            &["dossier", "history", code(row)],
+            &["event", "tail"],
+            &["adapter", "list"],
             &["dead-letter", "list"],
         ] {
             for json in [&[][..], &["--json"]] {
@@ -372,7 +420,13 @@ async fn node_that_does_not_run_is_said_so_with_its_socket() {
         &["status"][..],
         &["dossier", "list"],
         &["dossier", "show", RETURNED],
+        &["dossier", "history", RETURNED],
+        &["event", "tail", "--follow"],
+        &["adapter", "list"],
         &["dead-letter", "list"],
+        &["dead-letter", "retry", "inbox-1"],
+        &["dead-letter", "retry", "--system", "one-stop"],
+        &["dead-letter", "discard", "inbox-1", "--reason", "x"],
     ] {
         let ran = run(&[arguments, &["--socket", &socket]].concat()).await;
         assert_eq!((ran.code, ran.out.as_str()), (3, ""), "{ran:?}");

@@ -1,5 +1,7 @@
 //! Fed twice, fed backwards: the sandboxes end as if it had been once and forwards.
 
+use serde_json::{Value, json};
+
 use crate::support::{calls, finals, portal, reports, settle_told, tell, tell_all, verdict_for, world};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -53,4 +55,41 @@ async fn reports_in_reverse_order_end_as_those_in_order_do() {
     let verdict = verdict_for(&backward, &finals().await);
     assert!(verdict.is_clean(), "{verdict:?}");
     backward.stop(false).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn papers_and_fees_that_the_record_no_longer_lists_go_from_the_portal_too() {
+    let world = world(None, &[]).await;
+    let size = |row: &Value, list: &str| row[list].as_array().map_or(0, Vec::len);
+    let rows = finals().await;
+    let mut row = rows
+        .into_iter()
+        .find(|row| size(row, "ThanhPhanHoSo") > 2 && size(row, "LePhi") == 1)
+        .unwrap();
+    let shown = |world: &_| {
+        let there = portal(world).dossiers.into_values().next().unwrap();
+        (size(&there, "TaiLieuNop"), size(&there, "DanhSachLePhi"))
+    };
+    let papers = size(&row, "ThanhPhanHoSo");
+    tell_all(&world, std::slice::from_ref(&row)).await;
+    settle_told(&world).await;
+    assert_eq!(shown(&world), (papers, 1));
+
+    row["ThanhPhanHoSo"].as_array_mut().unwrap().remove(1);
+    row["LePhi"] = json!([]);
+    let changed: u64 = row["NgayCapNhat"].as_str().unwrap().parse().unwrap();
+    row["NgayCapNhat"] = json!((changed + 1).to_string());
+    tell_all(&world, std::slice::from_ref(&row)).await;
+    settle_told(&world).await;
+    assert_eq!(shown(&world), (papers - 1, 0));
+    let verdict = verdict_for(&world, std::slice::from_ref(&row));
+    assert!(verdict.is_clean(), "{verdict:?}");
+
+    // A report without a word of them takes nothing away.
+    row.as_object_mut().unwrap().remove("ThanhPhanHoSo");
+    row["NgayCapNhat"] = json!((changed + 2).to_string());
+    tell_all(&world, std::slice::from_ref(&row)).await;
+    settle_told(&world).await;
+    assert_eq!(shown(&world), (papers - 1, 0));
+    world.stop(false).await;
 }

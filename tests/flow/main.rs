@@ -12,3 +12,5 @@ mod input;
 mod pull;
 mod support;
 mod trial;
+mod variants;
+mod write_back;

@@ -8,7 +8,7 @@ use std::time::Duration;
 use hmac::{Hmac, KeyInit, Mac};
 use lienthong::demo::input::Input;
 use lienthong::demo::judge::{Verdict, judge};
-use lienthong::demo::{FILES, SECRETS, World};
+use lienthong::demo::{Circumstances, FILES, SECRETS, World};
 use lienthong::sandbox::{Options, Sandbox};
 use serde_json::{Value, json};
 use sha2::Sha256;
@@ -74,9 +74,18 @@ fn copy(from: &Path, to: &Path) {
 
 /// A world whose one-stop has these rows when the node comes and fetches them.
 pub(crate) async fn world(adapters: Option<&Path>, before: &[Value]) -> World {
+    world_through(adapters, None, before).await
+}
+
+/// The same, its node speaking to the portal through this variant.
+pub(crate) async fn world_through(adapters: Option<&Path>, variant: Option<&str>, before: &[Value]) -> World {
     install_tls();
     let rows = before.iter().cloned().enumerate();
-    let (world, faults) = World::open(adapters, rows).await.unwrap();
+    let circumstances = Circumstances {
+        variant: variant.map(str::to_owned),
+        ..Circumstances::default()
+    };
+    let (world, faults) = World::open_in(adapters, circumstances, rows).await.unwrap();
     assert!(faults.is_empty(), "{faults:?}");
     world
 }

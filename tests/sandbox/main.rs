@@ -9,5 +9,8 @@ mod engine;
 mod faults;
 mod national_portal;
 mod one_stop;
+mod one_stop_actions;
 mod support;
 mod wire;
+mod wrappings;
+mod write_back;

@@ -9,7 +9,7 @@ use sha2::Sha256;
 
 use crate::support::{Receiver, adapter, answer, client, clock, start};
 
-fn dossier(code: &str, changed: &str) -> Value {
+pub(crate) fn dossier(code: &str, changed: &str) -> Value {
     json!({
         "MaHoSo": code, "NgayTiepNhan": "", "NgayHenTra": "20260319170000", "NgayKetThucXuLy": "", "NgayTra": "",
         "NgayTuChoi": "", "TrangThaiHoSoId": 1, "NgayCapNhat": changed, "TienTrinh": [],
@@ -20,14 +20,14 @@ fn line(code: &str, action: &str, at: &str) -> Value {
     json!({"MaHoSo": code, "HanhDong": action, "ThoiGian": at, "CanBo": "Nguyễn Văn Mẫu", "NoiDung": "Nội dung"})
 }
 
-struct World {
-    one_stop: Sandbox,
+pub(crate) struct World {
+    pub(crate) one_stop: Sandbox,
     client: reqwest::Client,
-    clock: ManualClock,
+    pub(crate) clock: ManualClock,
 }
 
 impl World {
-    async fn new(more: Value) -> Self {
+    pub(crate) async fn new(more: Value) -> Self {
         let clock = clock();
         let one_stop = start(&adapter("one-stop"), more, &clock).await;
         Self {
@@ -57,11 +57,17 @@ impl World {
         .await
     }
 
-    async fn put(&self, table: &str, row: Value) {
+    /// Asks for an action on a dossier.
+    pub(crate) async fn act(&self, action: &str, code: &str, token: &str, sent: &Value) -> (u16, Value) {
+        let url = format!("{}/HoSo/{action}/{code}", self.one_stop.url());
+        answer(self.client.post(url).bearer_auth(token).json(sent)).await
+    }
+
+    pub(crate) async fn put(&self, table: &str, row: Value) {
         self.one_stop.insert(table, row).await.unwrap();
     }
 
-    async fn token(&self) -> String {
+    pub(crate) async fn token(&self) -> String {
         self.log_in("mat-khau-mau").await["token"]
             .as_str()
             .unwrap()

@@ -11,16 +11,17 @@ use serde_json::{Map, Value, json};
 
 use crate::support::{Receiver, adapter, client, clock, start};
 
-struct World {
-    adapter: Adapter,
-    sandbox: Sandbox,
+/// An adapter and its stand-in.
+pub(crate) struct World {
+    pub(crate) adapter: Adapter,
+    pub(crate) sandbox: Sandbox,
     client: reqwest::Client,
-    clock: ManualClock,
+    pub(crate) clock: ManualClock,
 }
 
 impl World {
     /// The stand-in knows the accounts and secrets that a sample site has: their names in lower case.
-    async fn new(name: &str, given: Value) -> Self {
+    pub(crate) async fn new(name: &str, given: Value) -> Self {
         let clock = clock();
         let sandbox = start(&adapter(name), given, &clock).await;
         let site = Site::sample(name).with_url(sandbox.url());
@@ -48,12 +49,12 @@ impl World {
         }
     }
 
-    async fn call(&self, call: &Call, about: &Value, scope: &Scope) -> (Word, Answer) {
+    pub(crate) async fn call(&self, call: &Call, about: &Value, scope: &Scope) -> (Word, Answer) {
         let answer = self.send(call.request(about, scope).unwrap()).await;
         (call.judge(&Ok(&answer), scope).word, answer)
     }
 
-    async fn log_in(&self) -> Value {
+    pub(crate) async fn log_in(&self) -> Value {
         let login = self.adapter.connection.login.as_ref().unwrap();
         let scope = Login::scope(self.clock.now());
         let (word, answer) = self.call(&login.call, &Value::Null, &scope).await;
@@ -163,12 +164,12 @@ async fn portal_takes_a_dossier_from_search_to_progress() {
         .find(|push| push.name == "dossier")
         .unwrap();
     let find = &push.find.as_ref().unwrap().call;
-    let update = push.update.as_ref().unwrap();
+    let update = push.update().unwrap();
     let native = push.native(&dossier, None).unwrap();
     let plain = push.scope(&dossier, &native, None);
 
     let stranger = plain.clone().with("token", json!("bia"));
-    for call in [find, &push.create, update] {
+    for call in [find, push.create().unwrap(), update] {
         assert_eq!(here.call(call, &native.record, &stranger).await.0, Word::Login);
     }
 
@@ -181,11 +182,11 @@ async fn portal_takes_a_dossier_from_search_to_progress() {
     );
     assert_eq!(here.call(update, &native.record, &scope).await.0, Word::Missing);
     assert_eq!(
-        here.call(&push.create, &native.record, &scope).await.0,
+        here.call(push.create().unwrap(), &native.record, &scope).await.0,
         Word::Done
     );
     assert_eq!(
-        here.call(&push.create, &native.record, &scope).await.0,
+        here.call(push.create().unwrap(), &native.record, &scope).await.0,
         Word::Exists
     );
 
@@ -209,7 +210,9 @@ async fn portal_takes_a_dossier_from_search_to_progress() {
             .scope(&dossier, &entry, None)
             .with("token", here.log_in().await);
         assert_eq!(
-            here.call(&progress.create, &entry.record, &scope).await.0,
+            here.call(progress.create().unwrap(), &entry.record, &scope)
+                .await
+                .0,
             Word::Done
         );
     }

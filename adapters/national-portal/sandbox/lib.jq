@@ -13,6 +13,25 @@ def session_lost($db; $now):
   | if ($key | type) != "string" then true
     else $db.Phien[$key] as $session | $session == null or $session.until <= ($now | epoch_ms) end;
 
+# ---- the other wrappings ----
+
+# The gateway and the façade are called with the bare list of items; as the call that the portal knows.
+def unwrapped($updating): .body = {isUpdating: $updating, data: .body};
+
+# The façade tells which session at the portal it has used.
+def with_session($session): .body.session = $session;
+
+# The bearer token of a request, or null.
+def bearer: .headers.authorization // "" | if startswith("Bearer ") then .[7:] else null end;
+
+def token_lost($db; $now):
+  bearer as $token
+  | if $token == null then true
+    else $db.The[$token] as $known | $known == null or $known.until <= ($now | epoch_ms) end;
+
+# How the gateway, not the portal, refuses: by status.
+def gate_closed: {status: 401, body: {fault: {code: 900901, message: "Invalid Credentials"}}};
+
 # ---- texts ----
 
 def is_text: type == "string";

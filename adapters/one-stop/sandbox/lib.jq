@@ -13,3 +13,64 @@ def no_session: {status: 401, body: {maLoi: "401", moTa: "Phiên làm việc kh�
 def whole: reduce (explode | .[]) as $digit (0; . * 10 + $digit - 48);
 
 def digits($length): length == $length and (explode | all(.[]; . >= 48 and . <= 57));
+
+# What can be done with a dossier, by an official of the script or by a call: the state that it leads to (null: the same)
+# and its label in the dossier's history.
+def actions: {
+  TiepNhan: [2, "Tiếp nhận hồ sơ"],
+  TuChoi: [3, "Từ chối tiếp nhận"],
+  ChuyenXuLy: [4, "Chuyển xử lý"],
+  ThamDinh: [4, "Thẩm định hồ sơ"],
+  YeuCauBoSung: [5, "Yêu cầu bổ sung"],
+  NhanBoSung: [4, "Nhận bổ sung"],
+  YeuCauThanhToan: [6, "Yêu cầu thực hiện nghĩa vụ tài chính"],
+  DaThanhToan: [4, "Xác nhận đã thanh toán"],
+  Rut: [7, "Rút hồ sơ"],
+  Dung: [8, "Dừng xử lý"],
+  CapNhatKetQua: [null, "Cập nhật kết quả"],
+  KetThuc: [9, "Kết thúc xử lý"],
+  TraKetQua: [10, "Trả kết quả"],
+  TraLai: [4, "Trả lại hồ sơ"]
+};
+
+# A column that the line gives.
+def given_by($line; $column): if $line[$column] then {($column): $line[$column]} else {} end;
+
+# The columns that an action fills, beside the state.
+def columns($line):
+  $line.ThoiGian as $at
+  | if $line.HanhDong == "TiepNhan" then
+      if (.NgayTiepNhan // "") == "" then {NgayTiepNhan: $at} else {} end + given_by($line; "NgayHenTra")
+    elif $line.HanhDong == "TuChoi" then {NgayTuChoi: $at, LyDoTuChoi: ($line.LyDoTuChoi // $line.NoiDung // "")}
+    elif $line.HanhDong == "YeuCauBoSung" then
+      {NgayYeuCauBoSung: $at, LyDoBoSung: ($line.LyDoBoSung // $line.NoiDung // ""), ThoiHanBoSung: ($line.ThoiHanBoSung // ""),
+       TrangThaiBoSung: "cho_bo_sung", NgayBoSung: ""}
+    elif $line.HanhDong == "NhanBoSung" then
+      {TrangThaiBoSung: "da_gui", NgayBoSung: $at} + given_by($line; "NgayHenTra")
+    elif $line.HanhDong == "Rut" or $line.HanhDong == "Dung" then {NgayKetThucXuLy: $at}
+    elif $line.HanhDong == "CapNhatKetQua" then given_by($line; "SoKyHieuKetQua") + given_by($line; "DinhKemKetQua")
+    elif $line.HanhDong == "KetThuc" then
+      {NgayKetThucXuLy: $at} + given_by($line; "SoKyHieuKetQua") + given_by($line; "DinhKemKetQua")
+    elif $line.HanhDong == "TraKetQua" then {NgayTra: $at}
+    else {} end;
+
+# The dossier after what a line tells: who did what and when, and with which particulars.
+def carry_out($line):
+  actions[$line.HanhDong] as $action
+  | if $action == null then
+      error({code: "sandbox-script", field: "HanhDong", found: $line.HanhDong, expected: "an action of the one-stop"})
+    else . end
+  | ($line.TrangThai // $action[0] // .TrangThaiHoSoId) as $state
+  | . + columns($line) + {
+      TrangThaiHoSoId: $state,
+      NgayCapNhat: $line.ThoiGian,
+      TienTrinh: ((.TienTrinh // []) + [{
+        MaHoSo: .MaHoSo,
+        ThoiGian: $line.ThoiGian,
+        TrangThai: $state,
+        NguoiGui: ($line.NguoiGui // "cb01"),
+        TenNguoiGui: $line.CanBo,
+        ThaoTac: $action[1],
+        NoiDung: ($line.NoiDung // $action[1])
+      }])
+    };

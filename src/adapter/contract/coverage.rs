@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use serde_json::Value as Json;
 
-use super::super::{Adapter, Call, Push};
+use super::super::{Adapter, Batch, Call, Push, Word};
 use super::sample::{Case, Samples};
 use crate::fault::Fault;
 
@@ -15,8 +15,12 @@ const DECISIONS: [&str; 4] = ["create", "update", "key taken", "duplicate in tar
 pub(super) fn missing(adapter: &Adapter, samples: &Samples) -> Vec<(String, Fault)> {
     let mut missing = Vec::new();
     let mut report = |operation: &str, expected: String, remedy: String| {
-        let fault = Fault::new("sample-missing").file(format!("samples/{operation}"));
-        missing.push((operation.to_owned(), fault.expected(expected).remedy(remedy)));
+        let folder = match &adapter.variant {
+            Some(variant) => format!("{operation}@{variant}"),
+            None => operation.to_owned(),
+        };
+        let fault = Fault::new("sample-missing").file(format!("samples/{folder}"));
+        missing.push((folder, fault.expected(expected).remedy(remedy)));
     };
     let webhooks = adapter
         .webhooks
@@ -36,19 +40,11 @@ pub(super) fn missing(adapter: &Adapter, samples: &Samples) -> Vec<(String, Faul
     let mut shown_anywhere = BTreeSet::new();
     for push in &adapter.pushes {
         let operation = format!("push.{}", push.name);
-        if !samples
-            .of(&operation)
-            .any(|case| case.part("native").or(case.part("natives")).is_some())
-        {
-            let remedy = "add CASE.dossier.json and CASE.native.json";
-            report(
-                &operation,
-                "a dossier and the record that it gives".to_owned(),
-                remedy.to_owned(),
-            );
+        for (expected, remedy) in of_push(push, &samples.of(&operation).collect::<Vec<_>>()) {
+            report(&operation, expected, remedy);
         }
         let shown: BTreeSet<_> = samples.of(&operation).filter_map(word).collect();
-        for word in own_words(push) {
+        for word in own_words(adapter, push) {
             if !shown.contains(word.as_str()) {
                 let remedy =
                     format!("add CASE.answer.json and CASE.verdict.json with {{\"is\": \"{word}\"}}");
@@ -56,26 +52,11 @@ pub(super) fn missing(adapter: &Adapter, samples: &Samples) -> Vec<(String, Faul
             }
         }
         shown_anywhere.extend(shown.into_iter().map(str::to_owned));
-        let decisions: BTreeSet<_> = samples
-            .of(&operation)
-            .filter_map(|case| case.part("decision")?.as_str())
-            .collect();
-        for decision in DECISIONS
-            .iter()
-            .filter(|decision| push.find.is_some() && !decisions.contains(**decision))
-        {
-            let remedy =
-                format!("add CASE.dossier.json, CASE.found.json and CASE.decision.json with \"{decision}\"");
-            report(
-                &operation,
-                format!("what a find shows before \"{decision}\""),
-                remedy,
-            );
-        }
     }
     // A rule of the connection is the same for every push: one that shows it is enough.
-    if let Some(push) = adapter.pushes.first() {
-        let words: BTreeSet<_> = push.create.shared_words().map(|word| word.to_string()).collect();
+    let first = adapter.pushes.first();
+    if let Some((push, call)) = first.and_then(|push| Some((push, push.calls().next()?))) {
+        let words: BTreeSet<_> = call.shared_words().map(|word| told(adapter, word)).collect();
         for word in words.iter().filter(|word| !shown_anywhere.contains(*word)) {
             let remedy = format!("add CASE.answer.json and CASE.verdict.json with {{\"is\": \"{word}\"}}");
             report(
@@ -88,19 +69,89 @@ pub(super) fn missing(adapter: &Adapter, samples: &Samples) -> Vec<(String, Faul
     missing
 }
 
+/// What no case of the push shows, and how it is added.
+fn of_push(push: &Push, cases: &[&Case]) -> Vec<(String, String)> {
+    let mut missing = Vec::new();
+    let mut demand = |shown: bool, expected: &str, remedy: &str| {
+        if !shown {
+            missing.push((expected.to_owned(), remedy.to_owned()));
+        }
+    };
+    let any = |part: &str| cases.iter().any(|case| case.part(part).is_some());
+    if let Some(steps) = push.steps() {
+        let add = "add CASE.dossier.json, CASE.state.json or CASE.found.json, and CASE.step.json";
+        let taken: Vec<_> = cases
+            .iter()
+            .filter_map(|case| case.part("step"))
+            .map(|step| step.get("step").and_then(Json::as_str))
+            .collect();
+        for name in steps.names() {
+            let expected = format!("a state from which the next step is \"{name}\"");
+            demand(taken.contains(&Some(name)), &expected, add);
+        }
+        let expected = "a state from which there is no step";
+        demand(taken.contains(&None), expected, &format!("{add} with null"));
+        if push.find.is_some() {
+            let remedy = "add CASE.found.json to a case with a step";
+            demand(
+                any("found"),
+                "what a find shows and the step that it leads to",
+                remedy,
+            );
+        }
+    } else {
+        demand(
+            any("native") || any("natives"),
+            "a dossier and the record that it gives",
+            "add CASE.dossier.json and CASE.native.json",
+        );
+    }
+    let prefix = format!("push.{}.", push.name);
+    let calls = push.calls().filter_map(|call| call.name.strip_prefix(&prefix));
+    // A step's own call has a part of another name.
+    for call in calls.filter(|call| !call.contains('.')).collect::<BTreeSet<_>>() {
+        let remedy = format!("add CASE.dossier.json and CASE.{call}.json");
+        demand(any(call), &format!("the request of `{call}`"), &remedy);
+    }
+    if push.echo.is_some() {
+        let remedy = "add CASE.echo.json to a case that gives one";
+        demand(any("echo"), "what will be reported of a record", remedy);
+    }
+    if push.batch.as_ref().is_some_and(Batch::has_verdicts) {
+        let remedy = "add CASE.answer.json and CASE.verdicts.json";
+        demand(
+            any("verdicts"),
+            "an answer and its verdict for each record",
+            remedy,
+        );
+    }
+    if push.find.is_some() && push.steps().is_none() {
+        let decisions = cases.iter().filter_map(|case| case.part("decision")?.as_str());
+        let decisions: BTreeSet<_> = decisions.collect();
+        for decision in DECISIONS {
+            let remedy =
+                format!("add CASE.dossier.json, CASE.found.json and CASE.decision.json with \"{decision}\"");
+            let expected = format!("what a find shows before \"{decision}\"");
+            demand(decisions.contains(decision), &expected, &remedy);
+        }
+    }
+    missing
+}
+
 /// Words that the rules of the push's own calls can give.
-fn own_words(push: &Push) -> BTreeSet<String> {
-    let calls = [
-        Some(&push.create),
-        push.update.as_ref(),
-        push.find.as_ref().map(|find| &find.call),
-    ];
-    calls
-        .into_iter()
-        .flatten()
+fn own_words(adapter: &Adapter, push: &Push) -> BTreeSet<String> {
+    push.calls()
         .flat_map(Call::words)
-        .map(|word| word.to_string())
+        .map(|word| told(adapter, word))
         .collect()
+}
+
+/// The word that a verdict has: without a log-in, a lost session is a pause.
+fn told(adapter: &Adapter, word: Word) -> String {
+    match word {
+        Word::Login if adapter.connection.login.is_none() => Word::Pause.to_string(),
+        word => word.to_string(),
+    }
 }
 
 fn word(case: &Case) -> Option<&str> {

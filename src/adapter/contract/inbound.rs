@@ -9,10 +9,7 @@ use crate::fault::Fault;
 
 pub(super) fn judge(case: &Case, map: impl Fn(&Json) -> Result<Vec<Fact>, Fault>) -> Result<(), Fault> {
     let Some(native) = case.part("native") else {
-        return Err(case
-            .fault("sample-incomplete")
-            .expected("CASE.native.json")
-            .remedy("add it"));
+        return Err(case.incomplete("CASE.native.json"));
     };
     if case.part("patch").is_some() == case.part("refused").is_some() {
         let fault = case
@@ -36,7 +33,7 @@ fn patches(facts: &Result<Vec<Fact>, Fault>) -> Result<Vec<Json>, Vec<Fault>> {
     let mut patches = Vec::new();
     for fact in facts {
         match fact {
-            Fact::Patch(patch) => {
+            Fact::Patch { patch, .. } => {
                 Patch::parse(patch)?;
                 patches.push(patch.clone());
             }

@@ -3,12 +3,17 @@
 //! `samples/OPERATION/CASE.PART.json`: the parts that a case has say what it tests. Time, ids, sessions and secrets are
 //! fixed, so a sample is the same everywhere: the site's settings and name play no part. A missing sample is a fault like
 //! one that differs: what no case shows is not known to work.
+//!
+//! A variant has cases of its own, in `samples/OPERATION@VARIANT/`, and proves as much with them as the base form does
+//! with its own: another address or log-in changes every request, and a shared rule may see other answers.
 
+mod answered;
 mod compare;
 mod coverage;
 mod inbound;
 mod outbound;
 mod sample;
+mod stepwise;
 
 use super::{Adapter, Site};
 use crate::fault::Fault;
@@ -26,14 +31,17 @@ pub struct CaseResult {
     pub result: Result<(), Fault>,
 }
 
-/// Runs every golden case of the adapter. Samples that are missing or belong to nothing are in the results too.
+/// Runs every golden case of the adapter in its variant. Samples that are missing or belong to nothing are in the results too.
 #[must_use]
 pub fn run(adapter: &Adapter) -> Vec<CaseResult> {
     let name = adapter.folder.file_name().map_or_else(
         || adapter.name.clone(),
         |name| name.to_string_lossy().into_owned(),
     );
-    let probe = match Adapter::load(&adapter.folder, &Site::sample(&name)) {
+    let probe = match Adapter::load(
+        &adapter.folder,
+        &Site::sample(&name).with_variant(adapter.variant.clone()),
+    ) {
         Ok(probe) => probe,
         Err(faults) => return faults.into_iter().map(|fault| failed(&name, fault)).collect(),
     };
@@ -45,7 +53,7 @@ pub fn run(adapter: &Adapter) -> Vec<CaseResult> {
     for case in &samples.cases {
         let result = judge(&probe, case);
         results.push(CaseResult {
-            name: format!("{}/{}", case.operation, case.name),
+            name: format!("{}/{}", case.folder, case.name),
             result,
         });
     }

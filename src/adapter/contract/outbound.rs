@@ -2,47 +2,49 @@
 
 use serde_json::{Value as Json, json};
 
-use super::super::{Adapter, Answer, Call, Decision, Native, Push, Request};
-use super::NOW;
+use super::super::{Adapter, Call, Decision, Native, Push, Request};
 use super::compare::differences;
 use super::sample::Case;
+use super::{NOW, answered, stepwise};
+use crate::dossier::Patch;
 use crate::fault::Fault;
 use crate::jq::Scope;
 
 /// Parts that say what comes out.
-const RESULTS: [&str; 9] = [
-    "native", "natives", "find", "create", "update", "put", "decision", "verdict", "refused",
+const RESULTS: [&str; 11] = [
+    "native", "natives", "find", "create", "update", "put", "echo", "decision", "verdict", "verdicts",
+    "refused",
+];
+
+/// Parts of which none stands without one of the others.
+const TOGETHER: [(&str, &[&str]); 5] = [
+    ("verdict", &["answer"]),
+    ("verdicts", &["answer"]),
+    ("answer", &["verdict", "verdicts"]),
+    ("decision", &["found"]),
+    ("found", &["decision", "state", "step", "refused"]),
 ];
 
 pub(super) fn judge(adapter: &Adapter, push: &Push, case: &Case) -> Result<(), Fault> {
+    for (part, others) in TOGETHER {
+        if case.part(part).is_some() && !others.iter().any(|other| case.part(other).is_some()) {
+            return Err(case.incomplete(&format!("CASE.{}.json beside {part}", others[0])));
+        }
+    }
+    if let Some(steps) = push.steps() {
+        return stepwise::judge(adapter, push, steps, case);
+    }
     if !RESULTS.iter().any(|part| case.part(part).is_some()) {
         let parts: Vec<_> = RESULTS.iter().map(|part| format!("CASE.{part}.json")).collect();
-        let fault = case
-            .fault("sample-incomplete")
-            .expected(format!("one of {}", parts.join(", ")));
-        return Err(fault.remedy("say what comes out"));
-    }
-    for (part, other) in [
-        ("verdict", "answer"),
-        ("answer", "verdict"),
-        ("decision", "found"),
-        ("found", "decision"),
-    ] {
-        if case.part(part).is_some() && case.part(other).is_none() {
-            let fault = case
-                .fault("sample-incomplete")
-                .expected(format!("CASE.{other}.json beside {part}"));
-            return Err(fault.remedy("add it"));
-        }
+        return Err(case.incomplete(&format!("one of {}", parts.join(", "))));
     }
     let whole = case.part("dossier").cloned().unwrap_or(Json::Null);
     let dossier = adapter.needs.apply(&whole);
     if case.part("answer").is_some() {
-        return verdict(push, case, &dossier);
+        return answered::judge(push, case, &dossier);
     }
     if case.part("dossier").is_none() && case.part("item").is_none() {
-        let fault = case.fault("sample-incomplete").expected("CASE.dossier.json");
-        return Err(fault.remedy("add it"));
+        return Err(case.incomplete("CASE.dossier.json"));
     }
     let natives = match natives(push, case, &dossier) {
         Ok(_) if case.part("refused").is_some() => return case.compare_refusal(&[]),
@@ -50,8 +52,7 @@ pub(super) fn judge(adapter: &Adapter, push: &Push, case: &Case) -> Result<(), F
         Err(fault) => return case.compare_refusal(&[fault]),
     };
     if case.part("natives").is_some() {
-        let records = natives.iter().map(|native| native.record.clone()).collect();
-        case.compare("natives", &Json::Array(records))?;
+        case.compare("natives", &records(&natives))?;
     }
     let Some(native) = natives.first() else {
         let others = RESULTS.iter().filter(|part| **part != "natives");
@@ -63,13 +64,13 @@ pub(super) fn judge(adapter: &Adapter, push: &Push, case: &Case) -> Result<(), F
     if case.part("native").is_some() {
         case.compare("native", &native.record)?;
     }
+    echo(push, case, native, &dossier)?;
     if let Some(found) = case.part("found") {
         let found = found
             .as_array()
             .map_or(std::slice::from_ref(found), Vec::as_slice);
         decision(push, case, found, native, &dossier)?;
     }
-    let scope = scope(push, case, native, &dossier);
     for part in ["find", "create", "update", "put"] {
         if case.part(part).is_none() {
             continue;
@@ -78,7 +79,11 @@ pub(super) fn judge(adapter: &Adapter, push: &Push, case: &Case) -> Result<(), F
             let fault = case.differs(part, format!("push.{} has no such call", push.name));
             return Err(fault.remedy("remove the sample"));
         };
-        match call.request(&native.record, &scope) {
+        let about = match &push.batch {
+            Some(_) if call.writes => records(&natives),
+            _ => native.record.clone(),
+        };
+        match call.request(&about, &scope(push, case, call, native, &dossier)) {
             Ok(sent) => request(case, part, &sent, adapter)?,
             Err(fault) => return case.compare_refusal(&[fault]),
         }
@@ -86,8 +91,34 @@ pub(super) fn judge(adapter: &Adapter, push: &Push, case: &Case) -> Result<(), F
     Ok(())
 }
 
+fn records(natives: &[Native]) -> Json {
+    natives.iter().map(|native| native.record.clone()).collect()
+}
+
+/// What will be reported of a record is a valid patch, and the one that the sample has.
+pub(super) fn echo(push: &Push, case: &Case, native: &Native, dossier: &Json) -> Result<(), Fault> {
+    let echo = match push.echo(native, dossier) {
+        Ok(echo) => echo,
+        Err(fault) => return case.compare_refusal(&[fault]),
+    };
+    let Some(echo) = echo else {
+        return match case.part("echo") {
+            Some(_) => Err(case.differs("echo", format!("push.{} has no `echo`", push.name))),
+            None => Ok(()),
+        };
+    };
+    if let Err(faults) = Patch::parse(&echo) {
+        let told: Vec<_> = faults.iter().map(ToString::to_string).collect();
+        return Err(case.differs("echo", told.join(" · ")));
+    }
+    match case.part("echo") {
+        Some(_) => case.compare("echo", &echo),
+        None => Ok(()),
+    }
+}
+
 /// The records of the case: of its item, of each item, or of the dossier.
-fn natives(push: &Push, case: &Case, dossier: &Json) -> Result<Vec<Native>, Fault> {
+pub(super) fn natives(push: &Push, case: &Case, dossier: &Json) -> Result<Vec<Native>, Fault> {
     if let Some(item) = case.part("item") {
         return Ok(vec![push.native(dossier, Some(item))?]);
     }
@@ -106,34 +137,51 @@ fn natives(push: &Push, case: &Case, dossier: &Json) -> Result<Vec<Native>, Faul
     Ok(vec![push.native(dossier, None)?])
 }
 
-fn call<'p>(push: &'p Push, name: &str) -> Option<&'p Call> {
+/// The call of this name, as far as the push has it.
+pub(super) fn call<'p>(push: &'p Push, name: &str) -> Option<&'p Call> {
     match name {
         "find" => push.find.as_ref().map(|find| &find.call),
-        "update" => push.update.as_ref(),
-        _ => Some(&push.create),
+        "update" => push.update(),
+        _ => push.create(),
     }
 }
 
-/// Fixed values, unless `with` says otherwise.
-fn scope(push: &Push, case: &Case, native: &Native, dossier: &Json) -> Scope {
-    let with = |key: &str, default: &str| {
-        let said = case
-            .part("with")
-            .and_then(|with| with.get(key))
-            .and_then(Json::as_str);
-        Json::from(said.unwrap_or(default))
+/// Variables of the call, as the connector would fill them in.
+pub(super) fn scope(push: &Push, case: &Case, call: &Call, native: &Native, dossier: &Json) -> Scope {
+    let Some(batch) = push.batch.as_ref().filter(|_| call.writes) else {
+        return said_by(case, push.scope(dossier, native, case.remote()));
     };
-    let remote = case
-        .part("with")
-        .and_then(|with| with.get("remote"))
-        .and_then(Json::as_str);
-    push.scope(dossier, native, remote)
+    let at = NOW.parse().expect("a constant that is an instant");
+    let dossier = (!batch.across).then_some(dossier);
+    said_by(case, push.scope_of_batch(dossier, "sample", 1, at))
+}
+
+/// Fixed values, unless `with` says otherwise.
+pub(super) fn said_by(case: &Case, scope: Scope) -> Scope {
+    let with = |key: &str, default: &str| Json::from(case.with(key).unwrap_or(default));
+    scope
         .with("now", with("now", NOW))
         .with("id", with("id", "sample"))
         .with("token", with("token", "token"))
 }
 
-fn request(case: &Case, part: &'static str, sent: &Request, adapter: &Adapter) -> Result<(), Fault> {
+/// A record of which nothing is known but what it is.
+pub(super) fn blank(record: Json, item: Option<Json>) -> Native {
+    Native {
+        record,
+        key: None,
+        hash: String::new(),
+        item,
+        step: None,
+    }
+}
+
+pub(super) fn request(
+    case: &Case,
+    part: &'static str,
+    sent: &Request,
+    adapter: &Adapter,
+) -> Result<(), Fault> {
     let expected = case.part(part).unwrap_or(&Json::Null);
     let path = sent
         .url
@@ -177,58 +225,4 @@ fn decision(push: &Push, case: &Case, found: &[Json], native: &Native, dossier: 
         Decision::Duplicate => "duplicate in target",
     };
     case.compare("decision", &json!(decision))
-}
-
-fn verdict(push: &Push, case: &Case, dossier: &Json) -> Result<(), Fault> {
-    let with = case
-        .part("with")
-        .and_then(|with| with.get("call"))
-        .and_then(Json::as_str);
-    let Some(call) = call(push, with.unwrap_or("create")) else {
-        let fault = case
-            .fault("sample-incomplete")
-            .found(format!("the call {:?}", with.unwrap_or_default()));
-        return Err(fault.expected("\"create\", \"update\" or \"find\", as far as the push has it"));
-    };
-    let said = case.part("answer").unwrap_or(&Json::Null);
-    let headers = said.get("headers").and_then(Json::as_object);
-    let answer = Answer {
-        status: said
-            .get("status")
-            .and_then(Json::as_u64)
-            .and_then(|status| status.try_into().ok())
-            .unwrap_or(200),
-        headers: headers
-            .into_iter()
-            .flatten()
-            .filter_map(|(name, value)| Some((name.to_lowercase(), value.as_str()?.to_owned())))
-            .collect(),
-        body: said.get("body").cloned().unwrap_or(Json::Null),
-    };
-    let native = match case.part("dossier") {
-        Some(_) => natives(push, case, dossier)?.into_iter().next(),
-        None => None,
-    };
-    let native = native.unwrap_or_else(|| Native {
-        record: Json::Null,
-        key: None,
-        hash: String::new(),
-        item: push.is_by_item().then_some(Json::Null),
-    });
-    let verdict = call.judge(&Ok(&answer), &scope(push, case, &native, dossier));
-    let mut found = json!({"is": verdict.word.to_string()});
-    // The reason is judged where the sample states it: most rules leave it to the connection.
-    if case
-        .part("verdict")
-        .is_some_and(|expected| expected.get("reason").is_some())
-    {
-        found["reason"] = verdict.reason.map_or(Json::Null, Json::from);
-    }
-    if case
-        .part("verdict")
-        .is_some_and(|expected| expected.get("after_seconds").is_some())
-    {
-        found["after_seconds"] = verdict.after.map_or(Json::Null, |after| after.as_secs().into());
-    }
-    case.compare("verdict", &found)
 }

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use serde_json::Value as Json;
 
-use super::super::Adapter;
+use super::super::{Adapter, variants};
 use super::compare::differences;
 use crate::fault::Fault;
 use crate::read::nearest;
@@ -14,9 +14,14 @@ use crate::read::nearest;
 const INBOUND: [&str; 3] = ["native", "patch", "refused"];
 
 /// Parts of a case of a push.
-const OUTBOUND: [&str; 14] = [
-    "dossier", "item", "native", "natives", "find", "create", "update", "put", "found", "decision", "answer",
-    "verdict", "refused", "with",
+const OUTBOUND: [&str; 16] = [
+    "dossier", "item", "native", "natives", "find", "create", "update", "put", "echo", "found", "decision",
+    "answer", "verdict", "verdicts", "refused", "with",
+];
+
+/// Parts of a case of a push with steps.
+const STEPWISE: [&str; 11] = [
+    "dossier", "find", "found", "state", "step", "call", "echo", "answer", "verdict", "refused", "with",
 ];
 
 /// All samples of an adapter.
@@ -30,45 +35,55 @@ pub(super) struct Samples {
 pub(super) struct Case {
     /// `push.dossier`.
     pub(super) operation: String,
+    /// Its folder under `samples/`: `push.dossier`, `push.dossier@lgsp`.
+    pub(super) folder: String,
     /// The stem.
     pub(super) name: String,
     parts: BTreeMap<&'static str, Json>,
 }
 
 impl Samples {
-    /// Reads the folder. Faults: what cannot be read, and what belongs to no operation.
+    /// Reads the folders of the adapter's variant, or those of its base form. Faults: what cannot be read, and what
+    /// belongs to no operation; with the base form, also what belongs to no variant.
     pub(super) fn open(adapter: &Adapter) -> (Self, Vec<Fault>) {
         let mut faults = Vec::new();
         let mut cases: BTreeMap<(String, String), Case> = BTreeMap::new();
         let operations = operations(adapter);
         let known: Vec<_> = operations.iter().map(String::as_str).collect();
-        for operation in names(&adapter.folder.join("samples")) {
-            let folder = adapter.folder.join("samples").join(&operation);
-            if !known.contains(&operation.as_str()) {
-                let fault = Fault::new("sample-unknown").file(format!("samples/{operation}"));
-                faults.push(match nearest(&operation, &known) {
-                    Some(near) => fault
-                        .expected(format!("`{near}`"))
-                        .remedy("correct the name of the folder"),
-                    None => fault
-                        .expected("a folder per operation, named `webhook.NAME`, `pull.NAME` or `push.NAME`")
-                        .remedy("rename or remove it"),
-                });
+        let forms = variants(&adapter.folder);
+        let forms: Vec<_> = forms.iter().map(String::as_str).collect();
+        for name in names(&adapter.folder.join("samples")) {
+            let folder = adapter.folder.join("samples").join(&name);
+            let (operation, form) = match name.split_once('@') {
+                Some((operation, form)) => (operation, Some(form)),
+                None => (name.as_str(), None),
+            };
+            if form != adapter.variant.as_deref() {
+                if adapter.variant.is_none() && form.is_some_and(|form| !forms.contains(&form)) {
+                    faults.push(unknown(&name, form.unwrap_or_default(), &forms));
+                }
                 continue;
             }
-            let parts: &[&'static str] = if operation.starts_with("push.") {
-                &OUTBOUND
-            } else {
-                &INBOUND
+            if !known.contains(&operation) {
+                faults.push(unknown(&name, operation, &known));
+                continue;
+            }
+            let push = operation.strip_prefix("push.");
+            let push = push.and_then(|name| adapter.pushes.iter().find(|push| push.name == name));
+            let parts: &[&'static str] = match push {
+                Some(push) if push.steps().is_some() => &STEPWISE,
+                Some(_) => &OUTBOUND,
+                None => &INBOUND,
             };
             for file in names(&folder) {
-                match part(&folder, &operation, &file, parts) {
-                    Ok((name, part, content)) => {
+                match part(&folder, &name, &file, parts) {
+                    Ok((case, part, content)) => {
                         let case = cases
-                            .entry((operation.clone(), name.clone()))
+                            .entry((operation.to_owned(), case.clone()))
                             .or_insert_with(|| Case {
-                                operation: operation.clone(),
-                                name,
+                                operation: operation.to_owned(),
+                                folder: name.clone(),
+                                name: case,
                                 parts: BTreeMap::new(),
                             });
                         case.parts.insert(part, content);
@@ -99,12 +114,28 @@ impl Case {
 
     /// Its file, relative to the adapter's folder.
     pub(super) fn file(&self, part: &str) -> String {
-        format!("samples/{}/{}.{part}.json", self.operation, self.name)
+        format!("samples/{}/{}.{part}.json", self.folder, self.name)
     }
 
     /// A fault of this kind, about the whole case.
     pub(super) fn fault(&self, code: &str) -> Fault {
-        Fault::new(code).file(format!("samples/{}/{}", self.operation, self.name))
+        Fault::new(code).file(format!("samples/{}/{}", self.folder, self.name))
+    }
+
+    /// What `with` says in place of a fixed value.
+    pub(super) fn with(&self, key: &str) -> Option<&str> {
+        self.part("with")?.get(key)?.as_str()
+    }
+
+    /// The target's own id that `with` says.
+    pub(super) fn remote(&self) -> Option<&str> {
+        self.with("remote")
+    }
+
+    /// The fault of a case that lacks a part.
+    pub(super) fn incomplete(&self, expected: &str) -> Fault {
+        let fault = self.fault("sample-incomplete").expected(expected);
+        fault.remedy("add it")
     }
 
     /// Is this what the part says?
@@ -146,6 +177,22 @@ impl Case {
     }
 }
 
+/// The fault of a folder whose name has a part that means nothing.
+fn unknown(folder: &str, part: &str, known: &[&str]) -> Fault {
+    let fault = Fault::new("sample-unknown").file(format!("samples/{folder}"));
+    match nearest(part, known) {
+        Some(near) => fault
+            .expected(format!("`{near}`"))
+            .remedy("correct the name of the folder"),
+        None => fault
+            .expected(
+                "a folder per operation, named `webhook.NAME`, `pull.NAME` or `push.NAME`, with `@VARIANT` behind it for a \
+                 variant's cases",
+            )
+            .remedy("rename or remove it"),
+    }
+}
+
 /// Names of the adapter's operations, as sample folders have them.
 fn operations(adapter: &Adapter) -> Vec<String> {
     let webhooks = adapter
@@ -160,11 +207,11 @@ fn operations(adapter: &Adapter) -> Vec<String> {
 /// One file: case, part, content.
 fn part(
     folder: &Path,
-    operation: &str,
+    name: &str,
     file: &str,
     parts: &[&'static str],
 ) -> Result<(String, &'static str, Json), Fault> {
-    let fault = |code: &str| Fault::new(code).file(format!("samples/{operation}/{file}"));
+    let fault = |code: &str| Fault::new(code).file(format!("samples/{name}/{file}"));
     let named = file.strip_suffix(".json").and_then(|stem| stem.rsplit_once('.'));
     let part = named.and_then(|(_, part)| parts.iter().find(|known| **known == part));
     let ((name, _), part) = named.zip(part).ok_or_else(|| {

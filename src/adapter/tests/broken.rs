@@ -138,7 +138,10 @@ fn many_faults_are_told_at_once_in_the_order_of_lines() {
         .with("is = \"exists\"", "is = \"there\"")
         .with("key = '.no'", "key = '.no | foo'")
         .with("settle = \"90s\"", "setle = \"90s\"")
-        .with("after = \"dossier\"", "after = \"nothing\"");
+        .with(
+            "[push.step]\nafter = \"dossier\"",
+            "[push.step]\nafter = \"nothing\"",
+        );
     let faults = world.load().unwrap_err();
     let told: Vec<_> = faults
         .iter()
@@ -153,7 +156,7 @@ fn many_faults_are_told_at_once_in_the_order_of_lines() {
             (18, "unknown-key"),
             (34, "bad-duration"),
             (45, "unknown-function"),
-            (53, "after-unknown"),
+            (54, "after-unknown"),
         ]
     );
 }

@@ -36,7 +36,8 @@ fn a_request_has_address_headers_and_body() {
     let adapter = adapter();
     let push = &adapter.pushes[0];
     let request = push
-        .create
+        .create()
+        .unwrap()
         .request(&native(push).record, &scope(push, None))
         .unwrap();
     assert_eq!(
@@ -51,7 +52,7 @@ fn a_request_has_address_headers_and_body() {
         String::from_utf8(request.body.unwrap()).unwrap(),
         r#"{"no":"H56-1","name":"Lê Thị Mẫu","office":"a","request":"request-1"}"#
     );
-    let update = push.update.as_ref().unwrap();
+    let update = push.update().unwrap();
     let request = update
         .request(&native(push).record, &scope(push, Some("a/b ?")))
         .unwrap();
@@ -66,7 +67,7 @@ fn a_value_never_leaves_the_path_or_breaks_a_header() {
     let world = World::sound().with("'\\($settings.agency)'", "'\\($system)'");
     let adapter = world.load().unwrap();
     let push = &adapter.pushes[0];
-    let update = push.update.as_ref().unwrap();
+    let update = push.update().unwrap();
     for climbing in ["..", "."] {
         assert!(
             update
@@ -124,7 +125,10 @@ fn judged(status: u16, headers: &[(&str, &str)], body: &Json) -> [Word; 2] {
         body: body.clone(),
     };
     let judge = |call: &Call| call.judge(&Ok(&answer), &scope(push, None)).word;
-    [judge(&push.create), judge(&push.find.as_ref().unwrap().call)]
+    [
+        judge(push.create().unwrap()),
+        judge(&push.find.as_ref().unwrap().call),
+    ]
 }
 
 #[test]
@@ -167,7 +171,10 @@ fn without_a_login_a_lost_session_pauses() {
             body,
         };
         assert_eq!(
-            push.create.judge(&Ok(&answer), &scope(push, None)).word,
+            push.create()
+                .unwrap()
+                .judge(&Ok(&answer), &scope(push, None))
+                .word,
             Word::Pause
         );
     }
@@ -183,7 +190,7 @@ fn the_first_rule_that_matches_decides_and_says_why() {
             headers: BTreeMap::new(),
             body,
         };
-        push.create.judge(&Ok(&answer), &scope(push, None))
+        push.create().unwrap().judge(&Ok(&answer), &scope(push, None))
     };
     let verdict = judge(json!({"code": 7, "why": "x".repeat(300), "message": "other"}));
     assert_eq!(verdict.word, Word::Exists);
@@ -206,7 +213,7 @@ fn a_rule_that_fails_leaves_a_write_in_doubt_and_names_itself() {
         headers: BTreeMap::new(),
         body: json!([1]),
     };
-    let verdict = push.create.judge(&Ok(&answer), &scope(push, None));
+    let verdict = push.create().unwrap().judge(&Ok(&answer), &scope(push, None));
     assert_eq!(verdict.word, Word::InDoubt);
     assert!(
         verdict
@@ -224,7 +231,8 @@ fn failures_are_in_doubt_only_where_something_may_have_been_written() {
     let push = &adapter.pushes[0];
     let find = &push.find.as_ref().unwrap().call;
     let undecodable = |status| {
-        push.create
+        push.create()
+            .unwrap()
             .decode(status, BTreeMap::new(), b"<html>")
             .unwrap_err()
     };
@@ -245,13 +253,16 @@ fn failures_are_in_doubt_only_where_something_may_have_been_written() {
         // It may come from a gateway that knows no such route: not the system's word that nothing is there.
         (undecodable(404), [Word::InDoubt, Word::Retry]),
         (
-            push.create.decode(200, BTreeMap::new(), b"").unwrap_err(),
+            push.create()
+                .unwrap()
+                .decode(200, BTreeMap::new(), b"")
+                .unwrap_err(),
             [Word::InDoubt, Word::Retry],
         ),
     ];
     for (failure, words) in rows {
         let judge = |call: &Call| call.judge(&Err(&failure), &scope(push, None)).word;
-        assert_eq!([judge(&push.create), judge(find)], words, "{failure:?}");
+        assert_eq!([judge(push.create().unwrap()), judge(find)], words, "{failure:?}");
     }
 }
 
@@ -265,7 +276,7 @@ fn retry_obeys_the_wait_that_the_system_asks_for() {
         headers,
         body: Json::Null,
     };
-    let verdict = push.create.judge(&Ok(&answer), &scope(push, None));
+    let verdict = push.create().unwrap().judge(&Ok(&answer), &scope(push, None));
     assert_eq!(
         (verdict.word, verdict.after),
         (Word::Retry, Some(Duration::from_secs(7)))
@@ -275,7 +286,7 @@ fn retry_obeys_the_wait_that_the_system_asks_for() {
 #[test]
 fn an_empty_answer_is_one_where_the_status_says_all() {
     let adapter = adapter();
-    let create = &adapter.pushes[0].create;
+    let create = adapter.pushes[0].create().unwrap();
     for status in [201, 204, 404, 500] {
         assert_eq!(
             create.decode(status, BTreeMap::new(), b"").unwrap().body,

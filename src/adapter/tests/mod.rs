@@ -1,9 +1,12 @@
 //! Whole manifests, sound and broken.
 
+mod batch;
 mod broken;
 mod calls;
 mod operations;
 mod samples;
 mod schema;
 mod shipped;
+mod steps;
+mod variants;
 mod world;

@@ -148,14 +148,30 @@ fn a_webhook_is_verified_and_read() {
     let facts = webhook.map(&json!({"no": "H56-1", "state": "2"})).unwrap();
     assert_eq!(
         facts,
-        [Fact::Patch(
-            json!({"dossier": "H56-1", "status": {"value": "completed"}})
-        )]
+        [Fact::Patch {
+            patch: json!({"dossier": "H56-1", "status": {"value": "completed"}}),
+            complete: Vec::new(),
+        }]
     );
     let fault = webhook.map(&json!({"no": "H56-1", "state": "9"})).unwrap_err();
     assert_eq!(fault.code, "table-missing-entry");
     assert_eq!(webhook.reply(&json!({"ok": true})), json!({"accepted": true}));
     assert_eq!(webhook.limit, 1 << 20);
+}
+
+#[test]
+fn a_snapshot_marks_what_a_record_shows_completely() {
+    let snapshot = "limit = \"1 MiB\"\nsnapshot = [\"components\", \"fees\"]";
+    let adapter = World::sound().with("limit = \"1 MiB\"", snapshot).load().unwrap();
+    let (webhook, pull) = (&adapter.webhooks[0], &adapter.pulls[0]);
+    assert_eq!(
+        (webhook.snapshot(), pull.snapshot()),
+        (&["components", "fees"][..], &[][..])
+    );
+    let facts = webhook.map(&json!({"no": "H56-1", "state": "2"})).unwrap();
+    let marked =
+        |fact: &Fact| matches!(fact, Fact::Patch { complete, .. } if *complete == ["components", "fees"]);
+    assert!(facts.iter().all(marked), "{facts:?}");
 }
 
 #[test]

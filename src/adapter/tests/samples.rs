@@ -6,7 +6,7 @@ use super::world::{World, told};
 use crate::adapter::{Site, check, contract};
 
 /// Every sample that the sound manifest asks for.
-fn complete() -> World {
+pub(super) fn complete() -> World {
     let world = World::sound();
     let dossier = json!({
         "id": "1", "code": "H56-1", "links": {}, "applicant": {"person": {"name": "Lê Thị Mẫu"}},
@@ -50,6 +50,10 @@ fn complete() -> World {
         &json!({"method": "PUT", "path": "/book/77", "body": record}),
     );
     write("push.dossier/online.with", &json!({"remote": "77"}));
+    write(
+        "push.dossier/online.echo",
+        &json!({"dossier": "H56-1", "applicant": {"person": {"kind": "citizen", "name": "Lê Thị Mẫu"}}}),
+    );
     for (case, found, decision) in [
         ("absent", json!([]), "create"),
         ("typed-in-before", json!([record]), "update"),
@@ -71,10 +75,72 @@ fn complete() -> World {
         );
         write(&format!("push.dossier/{case}.verdict"), &json!({"is": word}));
     }
+    write("push.told/two.dossier", &dossier);
+    write(
+        "push.told/two.natives",
+        &json!([{"id": "p1", "step": "registered"}, {"id": "p2", "step": "completed"}]),
+    );
+    write(
+        "push.told/two.create",
+        &json!({
+            "method": "POST", "path": "/told",
+            "body": {"part": 1, "rows": [{"id": "p1", "step": "registered"}, {"id": "p2", "step": "completed"}]},
+        }),
+    );
+    write(
+        "push.told/one-refused.answer",
+        &json!({"body": {"rows": [{"id": "p1", "is": "done"}, {"id": "p2", "is": "refused", "why": "x"}]}}),
+    );
+    write(
+        "push.told/one-refused.verdicts",
+        &json!({"p1": {"is": "done"}, "p2": {"is": "refused", "reason": "x"}}),
+    );
+    let mut closed = dossier.clone();
+    closed["status"] = json!({"value": "completed"});
+    write("push.work/new-there.dossier", &dossier);
+    write(
+        "push.work/new-there.found",
+        &json!({"no": "H56-1", "state": "new"}),
+    );
+    write("push.work/new-there.state", &json!("new"));
+    write(
+        "push.work/new-there.step",
+        &json!({"step": "accept", "record": {"for": "Lê Thị Mẫu"}}),
+    );
+    write(
+        "push.work/new-there.echo",
+        &json!({"dossier": "H56-1", "status": {"value": "accepted"}}),
+    );
+    write(
+        "push.work/new-there.find",
+        &json!({"method": "GET", "path": "/book/H56-1"}),
+    );
+    write("push.work/to-be-closed.dossier", &closed);
+    write("push.work/to-be-closed.state", &json!("accepted"));
+    write(
+        "push.work/to-be-closed.step",
+        &json!({"step": "close", "record": {}}),
+    );
+    write(
+        "push.work/to-be-closed.call",
+        &json!({"method": "POST", "path": "/book/77/close", "body": {}}),
+    );
+    write("push.work/to-be-closed.with", &json!({"remote": "77"}));
+    write("push.work/closed-there.dossier", &closed);
+    write("push.work/closed-there.state", &json!("closed"));
+    write("push.work/closed-there.step", &Json::Null);
+    write("push.work/lost-session.answer", &json!({"body": {"code": 8}}));
+    write("push.work/lost-session.verdict", &json!({"is": "login"}));
+    write("push.work/lost-session.with", &json!({"call": "close"}));
     write("push.step/two.dossier", &dossier);
     write(
         "push.step/two.natives",
         &json!([{"no": "H56-1", "step": "registered"}, {"no": "H56-1", "step": "completed"}]),
+    );
+    write("push.step/first.dossier", &dossier);
+    write(
+        "push.step/first.create",
+        &json!({"method": "POST", "path": "/steps", "body": {"no": "H56-1", "step": "registered"}}),
     );
     world
 }
@@ -100,7 +166,14 @@ fn complete_samples_prove_an_adapter() {
             "push.dossier/online",
             "push.dossier/there",
             "push.dossier/typed-in-before",
+            "push.step/first",
             "push.step/two",
+            "push.told/one-refused",
+            "push.told/two",
+            "push.work/closed-there",
+            "push.work/lost-session",
+            "push.work/new-there",
+            "push.work/to-be-closed",
             "webhook.book/completed",
             "webhook.book/unknown-state",
         ]
@@ -192,6 +265,53 @@ fn what_differs_is_told_with_its_file() {
             json!({}),
             "samples/push.dossier/alone: [sample-incomplete]",
         ),
+        (
+            "push.told/two.create",
+            json!({"method": "POST", "path": "/told", "body": {"part": 2, "rows": []}}),
+            "samples/push.told/two.create.json: [sample-differs] found /body/part is 1 and not 2, /body/rows has 2 members",
+        ),
+        (
+            "push.told/one-refused.verdicts",
+            json!({"p1": {"is": "done"}}),
+            "samples/push.told/one-refused.verdicts.json: [sample-differs] found /p2 is too many",
+        ),
+        (
+            "push.told/one-refused.answer",
+            json!({"body": {"rows": [{"id": "p1", "is": "login"}]}}),
+            "[bad-verdict] verdicts: found a word that is none; expected {key, is} once for each record, with one of \
+             the words done, exists, missing, retry, refused, in_doubt; next correct the jq of `verdicts`",
+        ),
+        (
+            "push.work/new-there.state",
+            json!("accepted"),
+            "samples/push.work/new-there.state.json: [sample-differs] found / is \"new\" and not \"accepted\"",
+        ),
+        (
+            "push.work/closed-there.step",
+            json!({"step": "close"}),
+            "samples/push.work/closed-there.step.json: [sample-differs] found / is null and not an object",
+        ),
+        (
+            "push.work/closed-there.echo",
+            json!({"dossier": "H56-1"}),
+            "samples/push.work/closed-there.echo.json: [sample-differs] found no step at all",
+        ),
+        (
+            "push.work/to-be-closed.refused",
+            json!({"code": "bad-step"}),
+            "samples/push.work/to-be-closed.refused.json: [sample-differs] found no refusal",
+        ),
+        (
+            "push.work/new-there.native",
+            json!({}),
+            "samples/push.work/new-there.native.json: [sample-unknown]",
+        ),
+        (
+            "push.work/lost-session.with",
+            json!({"call": "clos"}),
+            "samples/push.work/lost-session: [sample-incomplete] expected CASE.with.json with a `call` that is one of \
+             accept, close, find; next add it",
+        ),
     ];
     for (name, content, expected) in rows {
         let world = complete();
@@ -209,7 +329,17 @@ fn what_no_case_shows_is_told() {
     let rows = [
         ("pull.changes/completed.*", "a record and the patch that it gives"),
         ("push.step/two.*", "a dossier and the record that it gives"),
+        ("push.step/first.*", "the request of `create`"),
         ("push.dossier/there.*", "an answer that is judged \"exists\""),
+        (
+            "push.told/one-refused.*",
+            "an answer and its verdict for each record",
+        ),
+        (
+            "push.work/to-be-closed.*",
+            "a state from which the next step is \"close\"",
+        ),
+        ("push.work/closed-there.*", "a state from which there is no step"),
         (
             "push.dossier/of-another.*",
             "what a find shows before \"key taken\"",

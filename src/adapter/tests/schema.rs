@@ -6,6 +6,7 @@ use serde_json::Value as Json;
 
 use super::world::MANIFEST;
 use crate::adapter::answer::WORDS;
+use crate::adapter::batch::Batch;
 use crate::adapter::connection::{Connection, RetrySettings};
 use crate::adapter::login::Login;
 use crate::adapter::manifest;
@@ -38,6 +39,7 @@ fn schema_and_reader_know_the_same_keys() {
         ("/$defs/find", Push::FIND),
         ("/$defs/create", Push::CREATE),
         ("/$defs/update", Push::UPDATE),
+        ("/$defs/batch", Batch::KEYS),
     ];
     let schema = schema();
     for (pointer, keys) in tables {
@@ -92,6 +94,10 @@ fn what_the_reader_takes_the_schema_takes() {
         ("when = '.schedule.due'", "wehn = '.'"),
         ("title = ", "titel = "),
         ("\"1 MiB\"", "\"1 MB\""),
+        ("state = '.state'", "record = '.state'"),
+        ("steps = 'next_step'", "record = '.'"),
+        ("batch = 10", "batch = 1"),
+        ("key = '.id'", ""),
     ] {
         let broken = MANIFEST.replace(from, to);
         assert_ne!(broken, MANIFEST);

@@ -60,6 +60,7 @@ find = { path = '/book/\($key)', records = '.rows[]?', remote = '.id' }
 same_when = '.no == $record.no and (.name | alike($record.name))'
 create = { path = '/book', body = '. + {request: $id}', remote = '.id' }
 update = { method = "PUT", path = '/book/\($remote)', body = '.' }
+echo = '{dossier: .no, applicant: {person: {kind: "citizen", name: .name}}}'
 [push.step]
 after = "dossier"
 each = '.progress[]'
@@ -68,7 +69,29 @@ create = { path = '/steps', body = '.' }
 on_doubt = "resend"
 because = "the book shows steps twice and nobody minds"
 echo = false
+[push.told]
+after = "dossier"
+each = '.progress[]'
+record = '{id: $item.id, step: $item.value}'
+key = '.id'
+batch = 10
+verdicts = '.rows[] | {key: .id, is: .is, reason: .why}'
+create = { path = '/told', body = '{part: $batch.number, rows: .}' }
+echo = false
+[push.work]
+after = "dossier"
+find = { path = '/book/\($dossier.code)', records = '.rows[]?', remote = '.id' }
+state = '.state'
+steps = 'next_step'
+echo = '{dossier: $dossier.code, status: {value: (if $step == "accept" then "accepted" else "completed" end)}}'
+step.accept = { path = '/book/\($remote)/accept', body = '.' }
+step.close = { path = '/book/\($remote)/close', body = '.', idempotent = true }
 "#;
+
+/// How the sound adapter's `push.work` leads a dossier on.
+pub(super) const NEXT_STEP: &str = r#"if . == "new" then {step: "accept", record: {for: $dossier.applicant.person.name}}
+elif . == "accepted" and $dossier.status.value == "completed" then {step: "close", record: {}}
+else empty end"#;
 
 /// A folder with an adapter.
 pub(super) struct World {
@@ -86,6 +109,7 @@ impl World {
             "inbound.jq",
             "{dossier: .no, status: {value: (.state | to_canonical(\"state\"))}}",
         );
+        world.write("next_step.jq", NEXT_STEP);
         world.write("tables/procedures.csv", "native,canonical\nA,2.000488\n");
         world.write(
             "tables/state.csv",
@@ -99,6 +123,22 @@ impl World {
         let path = self.folder.path().join(name);
         fs::create_dir_all(path.parent().unwrap()).unwrap();
         fs::write(path, content).unwrap();
+    }
+
+    /// The files of one of its folders: name and content.
+    pub(super) fn files(&self, folder: &str) -> Vec<(String, String)> {
+        let entries = fs::read_dir(self.folder.path().join(folder)).unwrap();
+        let file = |entry: std::io::Result<fs::DirEntry>| {
+            let entry = entry.unwrap();
+            let content = fs::read_to_string(entry.path()).unwrap();
+            (entry.file_name().into_string().unwrap(), content)
+        };
+        entries.map(file).collect()
+    }
+
+    /// Removes a file of the folder.
+    pub(super) fn remove(&self, name: &str) {
+        fs::remove_file(self.folder.path().join(name)).unwrap();
     }
 
     /// Replaces a piece of the manifest that is there exactly once.

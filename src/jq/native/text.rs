@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 
+use crate::dossier::fold_text;
 use jaq_core::Error;
 use unicode_normalization::UnicodeNormalization;
 use unicode_normalization::char::is_combining_mark;
@@ -44,15 +45,7 @@ pub(super) fn lower(input: &Val) -> Outcome {
 
 /// What two writings of the same words have in common: no accents, no case, đ as d, single spaces.
 pub(super) fn fold(input: &Val) -> Outcome {
-    mapped(input, folded)
-}
-
-fn folded(text: &str) -> String {
-    let bare = text.nfd().filter(|letter| !is_combining_mark(*letter));
-    let lower = bare
-        .flat_map(char::to_lowercase)
-        .map(|letter| if letter == 'đ' { 'd' } else { letter });
-    single_spaces(&lower.collect::<String>())
+    mapped(input, fold_text)
 }
 
 fn single_spaces(text: &str) -> String {
@@ -64,8 +57,8 @@ pub(super) fn says(input: &Val, words: &Val) -> Outcome {
     let (Some(text), Some(words)) = (text_of(input)?, text_of(words)?) else {
         return Ok(Val::Bool(false));
     };
-    let words = folded(&words);
-    Ok(Val::Bool(!words.is_empty() && folded(&text).contains(&words)))
+    let words = fold_text(&words);
+    Ok(Val::Bool(!words.is_empty() && fold_text(&text).contains(&words)))
 }
 
 /// Whether the folded texts are equal and not empty.
@@ -73,8 +66,8 @@ pub(super) fn alike(left: &Val, right: &Val) -> Outcome {
     let (Some(left), Some(right)) = (text_of(left)?, text_of(right)?) else {
         return Ok(Val::Bool(false));
     };
-    let left = folded(&left);
-    Ok(Val::Bool(!left.is_empty() && left == folded(&right)))
+    let left = fold_text(&left);
+    Ok(Val::Bool(!left.is_empty() && left == fold_text(&right)))
 }
 
 /// The first characters, never more than `count` and never a letter without its accents.

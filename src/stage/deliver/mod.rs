@@ -6,9 +6,13 @@
 //!
 //! 1. [`plan`]: what the dossier lacks, whether the mapping wants it there, whether anything changed for this target;
 //! 2. a look-up first (`find`), so that a record that a clerk had typed is adopted and not doubled;
-//! 3. the intent is committed, *then* the call leaves: whatever dies afterwards, the row says "in doubt";
-//! 4. [`settle`]: what the answer means for the row. Doubt ends by waiting until a late commit would show, then by a
-//!    look-up; where there is none, by what the manifest declares, and by default a person decides.
+//! 3. the intent is committed, *then* the call leaves: whatever dies afterwards, the row says "in doubt"; what the
+//!    system will report of the call is in its shadow from then on, so that its report is no news;
+//! 4. [`settle`], [`look`]: what the answer means for the row. Doubt ends by waiting until a late commit would show, then
+//!    by a look-up; where there is none, by what the manifest declares, and by default a person decides.
+//!
+//! Rows whose push takes several records in one call travel together ([`batch`]), each with an intent and an end of its
+//! own.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -18,18 +22,28 @@ use futures_util::future::join_all;
 use jiff::Timestamp;
 
 use super::{Pause, Progress, Shared, StageError};
-use crate::adapter::{Adapter, Push};
+use crate::adapter::{Adapter, Push, Verdict, Word};
 use crate::connector::{Connector, Exchange};
-use crate::dossier::{Dossier, DossierId, Stamp, fold_code, hash};
-use crate::event::Event;
+use crate::dossier::fold_code;
+use crate::failpoint;
 use crate::fault::Fault;
-use crate::store::{CodeKey, Delivery, Item, Outcome, Presence, RowKey, State};
+use crate::jq::Scope;
+use crate::store::{CodeKey, Delivery, State};
 
+mod batch;
+mod changes;
+mod end;
+mod flapping;
+mod look;
 mod plan;
 mod settle;
+mod work;
 
-use plan::{Plan, Ways, Work};
-use settle::Settled;
+use batch::Group;
+use changes::{Changes, Lesson, key};
+use end::Settled;
+use plan::Plan;
+use work::Way;
 
 /// How long an adapter rests after an answer that refuses *us*: entitlement, account, quota.
 const PAUSE: Duration = Duration::from_mins(1);
@@ -42,25 +56,6 @@ pub struct Deliver {
     shared: Arc<Shared>,
     adapter: Arc<Adapter>,
     connector: Arc<Connector>,
-}
-
-/// What a transaction is to write.
-#[derive(Default)]
-struct Changes {
-    outcomes: Vec<Outcome>,
-    items: Vec<Item>,
-    events: Vec<Event>,
-    released: Vec<(String, DossierId, String)>,
-}
-
-impl Changes {
-    /// What waits for this row to be done goes on.
-    fn release_children(&mut self, row: &Delivery) {
-        if row.state == State::Applied && row.item.is_empty() {
-            self.released
-                .push((row.adapter.clone(), row.dossier, plan::after(&row.push)));
-        }
-    }
 }
 
 impl Deliver {
@@ -80,63 +75,81 @@ impl Deliver {
     /// # Errors
     /// The store is away. What was called meanwhile is in doubt, and settled as such.
     pub async fn step(&self) -> Result<Progress, StageError> {
-        let now = self.shared.clock.now();
-        if let Some(pause) = self.shared.pauses.of(&self.adapter.name, now) {
+        let wall = self.shared.clock.now();
+        if let Some(pause) = self.shared.pauses.of(&self.adapter.name, wall) {
             return Ok(Progress::Idle(Some(pause.until)));
         }
-        let limit = u32::try_from(self.adapter.connection.concurrency).unwrap_or(u32::MAX);
-        let (rows, next) = self.shared.store.due(&self.adapter.name, now, limit).await?;
+        let now = self.shared.steady.now();
+        let (rows, next) = self
+            .shared
+            .store
+            .due(&self.adapter.name, now, batch::rows(&self.adapter))
+            .await?;
         if rows.is_empty() {
-            return Ok(Progress::Idle(next));
+            return Ok(self.idle(next));
         }
-
         let mut changes = Changes::default();
         let mut works = Vec::new();
-        for (fence, plan) in self.guard_keys(self.plan(rows, now).await?).await? {
+        for plan in self.guard_keys(self.plan(rows, now).await?).await? {
             match plan {
-                Plan::Write { row, version, items } => {
-                    changes.release_children(&row);
-                    changes.items.extend(items);
-                    changes.outcomes.push(Outcome {
-                        row: *row,
-                        version,
-                        fence,
-                    });
+                Plan::Write {
+                    row,
+                    version,
+                    fence,
+                    items,
+                } => {
+                    changes.items(&row, items);
+                    changes.row(*row, version, fence);
                 }
-                Plan::Exchange(mut work) => {
-                    if work.way != Ways::Find {
-                        self.intend(&mut work.row, now);
-                        changes.outcomes.push(Outcome {
-                            fence,
-                            row: work.row.clone(),
-                            version: work.version,
-                        });
-                    }
-                    works.push(*work);
-                }
+                Plan::Exchange(work) => works.push(*work),
             }
         }
-        // Who committed the intent makes the call; a row that somebody else took meanwhile is theirs.
-        let committed = self.commit(changes, now).await?;
-        works.retain(|work| {
-            let row = &work.row;
-            work.way == Ways::Find || committed.contains(&(row.dossier, row.push.clone(), row.item.clone()))
-        });
-
-        let exchanges = join_all(works.iter().map(|work| self.exchange(work))).await;
-        let now = self.shared.clock.now();
-        let mut changes = Changes::default();
-        for (work, exchange) in works.into_iter().zip(exchanges) {
-            let settled = settle::settle(&self.shared, &self.adapter, work, exchange, now).await;
-            self.note(settled, &mut changes, now);
+        let (groups, postponed) = batch::group(&self.adapter, works, now);
+        if groups.is_empty() && changes.is_empty() {
+            return Ok(self.idle(next.into_iter().chain(postponed).min()));
         }
-        self.commit(changes, now).await?;
+        let mut groups = self.intend(groups, &mut changes, now).await?;
+        failpoint::pass("deliver-before-intent");
+        // Who committed the intent makes the call; a row that somebody else took meanwhile is theirs.
+        let committed = changes.commit(&self.shared, &self.adapter.name).await?;
+        for group in &mut groups {
+            group
+                .works
+                .retain(|work| work.way == Way::Look || committed.contains(&key(&work.row)));
+        }
+        groups.retain(|group| !group.works.is_empty());
+
+        let exchanges = join_all(groups.iter().map(|group| self.exchange(group, now))).await;
+        let mut changes = Changes::default();
+        for (group, exchange) in groups.into_iter().zip(exchanges) {
+            self.settle(group, exchange, &mut changes).await;
+        }
+        changes.commit(&self.shared, &self.adapter.name).await?;
+        failpoint::pass("deliver-outcome-committed");
         Ok(Progress::Worked)
     }
 
-    /// Plans every row on the mapping threads; with each plan, the attempt that the row was read with.
-    async fn plan(&self, rows: Vec<Delivery>, now: Timestamp) -> Result<Vec<(i64, Plan)>, StageError> {
-        let ids: Vec<DossierId> = rows.iter().map(|row| row.dossier).collect();
+    /// Nothing to do before this time of the steady clock.
+    fn idle(&self, next: Option<Timestamp>) -> Progress {
+        Progress::Idle(next.map(|next| self.shared.steady.on_the_wall(next)))
+    }
+
+    /// Plans every row on the mapping threads, and the rows that may travel with one of them.
+    async fn plan(&self, rows: Vec<Delivery>, now: Timestamp) -> Result<Vec<Plan>, StageError> {
+        let mut all = Vec::with_capacity(rows.len());
+        for row in rows {
+            let mates = match push_of(&self.adapter, &row.push).and_then(batch::mates) {
+                Some(limit) if !row.item.is_empty() && row.is_certain() => {
+                    self.shared.store.mates(&row, limit).await?
+                }
+                _ => Vec::new(),
+            };
+            all.push(row);
+            all.extend(mates);
+        }
+        let mut ids: Vec<_> = all.iter().map(|row| row.dossier).collect();
+        ids.sort_unstable();
+        ids.dedup();
         let replicas = Arc::new(self.shared.store.replicas(&ids).await?);
         let parents = Arc::new(self.shared.store.parents(&self.adapter.name, &ids).await?);
         let identity = self
@@ -144,171 +157,205 @@ impl Deliver {
             .adapters
             .iter()
             .any(|adapter| adapter.owns.rights().any(|(name, _)| name == "identity"));
-        let plans = rows.into_iter().map(|row| {
+        let plans = all.into_iter().map(|row| {
             let (adapter, replicas, parents) = (
                 Arc::clone(&self.adapter),
                 Arc::clone(&replicas),
                 Arc::clone(&parents),
             );
             async move {
-                let fence = row.attempt;
                 let kept = row.clone();
                 let planned = self
                     .shared
                     .workers
                     .run(move || plan::plan(&adapter, row, &replicas, &parents, identity, now))
                     .await;
-                let plan = planned.unwrap_or_else(|stuck| {
+                planned.unwrap_or_else(|stuck| {
                     let cause = Fault::new("mapping-too-long")
                         .found(stuck.to_string())
                         .expected("a mapping that ends")
                         .remedy("mend the adapter's mapping, then change or retry the dossier");
-                    Plan::parked(kept, cause, false)
-                });
-                (fence, plan)
+                    Plan::unmappable(kept, cause, &self.adapter.version)
+                })
             }
         });
         Ok(join_all(plans).await)
     }
 
     /// A key that is another dossier's in this system is not touched: a person decides whose it is. Of two dossiers under
-    /// one key in the same batch, the second waits for its turn.
-    async fn guard_keys(&self, plans: Vec<(i64, Plan)>) -> Result<Vec<(i64, Plan)>, StageError> {
+    /// one key in the same step, the second waits for its turn.
+    async fn guard_keys(&self, plans: Vec<Plan>) -> Result<Vec<Plan>, StageError> {
         let key_of = |plan: &Plan| match plan {
             Plan::Exchange(work) if work.row.item.is_empty() => {
-                let key = work.native.key.as_deref()?;
+                let key = work.native.as_ref()?.key.as_deref()?;
                 Some((self.adapter.name.clone(), fold_code(key)))
             }
             _ => None,
         };
-        let keys: Vec<CodeKey> = plans.iter().filter_map(|(_, plan)| key_of(plan)).collect();
+        let keys: Vec<CodeKey> = plans.iter().filter_map(key_of).collect();
         let known = self.shared.store.resolve(&keys).await?;
         let mut taken = HashSet::new();
         let mut guarded = Vec::with_capacity(plans.len());
-        for (fence, plan) in plans {
+        for plan in plans {
             let Some(key) = key_of(&plan) else {
-                guarded.push((fence, plan));
+                guarded.push(plan);
                 continue;
             };
             let Plan::Exchange(work) = plan else { continue };
             if known.get(&key).is_some_and(|holder| *holder != work.row.dossier) {
                 // Nothing was called, so the next version may look again.
-                let cause = settle::taken("key-taken", "the key of another dossier of the bus");
-                guarded.push((fence, Plan::parked(work.row, cause, false)));
+                let cause = end::taken("key-taken", "the key of another dossier of the bus");
+                guarded.push(Plan::parked(work.row, cause, false));
             } else if taken.insert((key, work.row.push.clone())) {
-                guarded.push((fence, Plan::Exchange(work)));
+                guarded.push(Plan::Exchange(work));
             }
         }
         Ok(guarded)
     }
 
-    /// The row says "in doubt" before the call leaves, and until when a late commit must be reckoned with.
-    fn intend(&self, row: &mut Delivery, now: Timestamp) {
-        let settle =
-            push_of(&self.adapter, &row.push).map_or(self.adapter.connection.settle, |push| push.settle);
-        row.attempt += 1;
-        row.holder = Some(self.shared.start.clone());
-        row.state = State::InDoubt {
-            until: now + self.adapter.connection.timeout * CALLS + settle,
-        };
-        // From here on nobody knows which version the target has.
-        row.native_hash = None;
+    /// Before a call that writes leaves, its rows say "in doubt", and until when a late commit must be reckoned with.
+    async fn intend(
+        &self,
+        mut groups: Vec<Group>,
+        changes: &mut Changes,
+        now: Timestamp,
+    ) -> Result<Vec<Group>, StageError> {
+        for group in &mut groups {
+            if group.way == Way::Look {
+                continue;
+            }
+            let push = push_of(&self.adapter, &group.push).expect(PLANNED);
+            if group.together {
+                let number = batch::number(&self.shared, &self.adapter.name, changes, push).await?;
+                group.number = number;
+            }
+            for work in &mut group.works {
+                let intent = work.intent();
+                let row = &mut work.row;
+                row.attempt += 1;
+                row.holder = Some(self.shared.start.clone());
+                row.state = State::InDoubt {
+                    until: now + self.adapter.connection.timeout * CALLS + push.settle,
+                };
+                // From here on nobody knows which version the target has.
+                row.native_hash = None;
+                let before = row.intent.replace(intent.clone());
+                if let Some(gift) = work.gift.take() {
+                    // A target that was asked stands where the action before this one has led: it took effect.
+                    let took_effect = (work.way == Way::Step && push.find.is_some()).then_some(true);
+                    let before = before
+                        .filter(|before| *before != intent)
+                        .map(|before| (before, took_effect));
+                    let gift = Box::new(gift);
+                    changes.lesson(&work.row, intent, Lesson::Intended { gift, before });
+                }
+                changes.row(work.row.clone(), work.version, work.fence);
+                work.fence = work.row.attempt;
+            }
+        }
+        Ok(groups)
     }
 
-    async fn exchange(&self, work: &Work) -> Exchange {
-        let push = push_of(&self.adapter, &work.row.push).expect("a plan is made for a push of the adapter");
-        let call = match work.way {
-            Ways::Find => &push.find.as_ref().expect("planned because there is a find").call,
-            Ways::Create => &push.create,
-            Ways::Update => push.update.as_ref().expect("planned because there is an update"),
-        };
-        let scope = work.scope(push);
-        self.connector.exchange(call, &work.native.record, &scope).await
+    /// Makes the call, unless the process slept so long since the intent that its time is over: by now somebody else
+    /// may reckon with what it has not done.
+    async fn exchange(&self, group: &Group, intended: Timestamp) -> Exchange {
+        let push = push_of(&self.adapter, &group.push).expect(PLANNED);
+        if group.way != Way::Look {
+            failpoint::pass("deliver-intent-committed");
+        }
+        let slept = self.shared.steady.now().duration_since(intended);
+        if group.way != Way::Look && slept > self.adapter.connection.timeout.try_into().unwrap_or_default() {
+            return Exchange {
+                verdict: Verdict {
+                    word: Word::Retry,
+                    reason: Some("the call did not leave in time".to_owned()),
+                    after: None,
+                },
+                answer: None,
+                scope: Scope::new(),
+            };
+        }
+        let (call, input, scope) = group.call(push, self.shared.clock.now());
+        let exchange = self.connector.exchange(call, &input, &scope).await;
+        if group.way != Way::Look {
+            failpoint::pass("deliver-answered");
+        }
+        exchange
+    }
+
+    async fn settle(&self, group: Group, exchange: Exchange, changes: &mut Changes) {
+        // This is logged. What a system says to a call about a dossier may name the applicant; its status does not. Without
+        // an answer it is the log-in that failed, where nobody is spoken of.
+        if exchange.verdict.word == Word::Pause {
+            let reason = match &exchange.answer {
+                Some(answer) => Some(format!("HTTP {}", answer.status)),
+                None => exchange.verdict.reason.clone(),
+            };
+            self.pause(reason.unwrap_or_else(|| "no reason given".to_owned()));
+        }
+        for (work, exchange) in batch::apart(&self.shared, &self.adapter, group, exchange).await {
+            let settled = settle::settle(&self.shared, &self.adapter, work, exchange).await;
+            self.note(settled, changes);
+        }
+    }
+
+    fn pause(&self, reason: String) {
+        tracing::error!(
+            adapter = self.adapter.name,
+            reason,
+            "the system refuses us; the adapter is paused"
+        );
+        let until = self.shared.clock.now() + PAUSE;
+        self.shared
+            .pauses
+            .begin(&self.adapter.name, Pause { until, reason });
     }
 
     /// Collects what follows from a settled exchange.
-    fn note(&self, settled: Settled, changes: &mut Changes, now: Timestamp) {
+    fn note(&self, settled: Settled, changes: &mut Changes) {
         let Settled {
             row,
             version,
             fence,
             origin,
             link,
-            pause,
+            took_effect,
+            create_closed,
         } = settled;
-        let id = row.dossier;
         match &row.state {
             State::Parked { cause, .. } => {
                 tracing::warn!(
                     adapter = row.adapter,
                     push = row.push,
-                    dossier.id = %id,
+                    dossier.id = %row.dossier,
                     cause = %cause.for_log(),
                     "delivery parked"
                 );
             }
             State::InDoubt { until } => {
-                tracing::warn!(adapter = row.adapter, push = row.push, dossier.id = %id, %until, "delivery in doubt");
+                let until = self.shared.steady.on_the_wall(*until);
+                tracing::warn!(adapter = row.adapter, push = row.push, dossier.id = %row.dossier, %until, "delivery in doubt");
             }
             _ => {}
         }
-        changes.release_children(&row);
         if let Some(code) = link {
-            let hlc = self.shared.hybrid.tick();
-            let stamp = Stamp {
-                effective: now,
-                hlc,
-                source: self.adapter.name.clone(),
-                hash: hash::content(&code.as_str().into()),
-            };
-            let delta = Dossier::linked(origin, &self.adapter.name, &code, stamp);
-            changes.events.push(Event::new(
-                self.shared.store.id(),
-                &self.adapter.name,
-                None,
-                now,
-                hlc,
-                delta,
-                false,
-            ));
+            let now = self.shared.clock.now();
+            changes.link(&self.shared, &self.adapter.name, row.dossier, origin, &code, now);
         }
-        if let Some(reason) = pause {
-            tracing::error!(
-                adapter = self.adapter.name,
-                reason,
-                "the system refuses us; the adapter is paused"
-            );
-            let until = now + PAUSE;
-            self.shared
-                .pauses
-                .begin(&self.adapter.name, Pause { until, reason });
+        let reports = !self.adapter.webhooks.is_empty() || !self.adapter.pulls.is_empty();
+        if create_closed && reports {
+            changes.create_is_settled(&self.adapter.name);
         }
-        changes.outcomes.push(Outcome { row, version, fence });
-    }
-
-    async fn commit(&self, changes: Changes, now: Timestamp) -> Result<HashSet<RowKey>, StageError> {
-        let mut transaction = self.shared.store.begin().await?;
-        let written = transaction.save(&changes.outcomes, now).await?;
-        transaction.put_items(&changes.items, now).await?;
-        transaction.release(&changes.released, now).await?;
-        transaction.put_outbox(&changes.events).await?;
-        if !changes.events.is_empty() {
-            transaction.put_clock(self.shared.hybrid.last()).await?;
+        if let (Some(took_effect), Some(intent)) = (took_effect, row.intent.clone()) {
+            changes.lesson(&row, intent, Lesson::Settled(took_effect));
         }
-        transaction.commit().await?;
-        if !changes.events.is_empty() {
-            self.shared.outbox.ring();
-        }
-        Ok(written)
+        changes.row(row, version, fence);
     }
 }
+
+const PLANNED: &str = "a plan is made for a push of the adapter";
 
 /// The push of this name.
 fn push_of<'a>(adapter: &'a Adapter, name: &str) -> Option<&'a Push> {
     adapter.pushes.iter().find(|push| push.name == name)
-}
-
-/// Whether the next call about this row has to be a look-up.
-fn must_look(row: &Delivery) -> bool {
-    row.presence == Presence::Unknown
 }

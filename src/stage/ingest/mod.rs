@@ -3,7 +3,7 @@
 //! What is unauthenticated, too big or not of the declared syntax is turned away at the door and leaves no trace;
 //! everything else is kept raw, whatever becomes of it. The adapter's mapping makes a patch of the record; the patch
 //! is compared with the system's shadow, and what it says anew becomes one event. [`webhook`] is the door for systems
-//! that tell us, [`pull`] asks those that do not.
+//! that tell us, [`pull`] asks those that do not; [`again`] takes in anew what waited or was refused.
 
 use std::sync::{Arc, OnceLock};
 
@@ -13,9 +13,11 @@ use serde_json::Value;
 use super::{Shared, StageError};
 use crate::adapter::{Adapter, Fact};
 use crate::dossier;
+use crate::failpoint;
 use crate::fault::Fault;
 use crate::store::{InboxRow, InboxState, SUPERSEDED, Taken};
 
+pub mod again;
 mod place;
 pub mod pull;
 pub mod webhook;
@@ -32,6 +34,8 @@ pub struct Record {
     pub value: Value,
     /// When the bus saw it first.
     pub observed: Timestamp,
+    /// Its place in the inbox, if it is kept there already and taken in anew.
+    pub kept: Option<i64>,
 }
 
 /// An operation of an adapter that brings records in.
@@ -79,6 +83,7 @@ pub async fn admit(
     let placed = place::place(shared, transaction.as_mut(), &records, mappings).await?;
     let mut states = Vec::with_capacity(records.len());
     let mut rows = Vec::with_capacity(records.len());
+    let mut settled = Vec::new();
     let mut taken = Vec::new();
     for ((record, code), placed) in records.into_iter().zip(codes).zip(placed.records) {
         states.push(placed.state.clone());
@@ -92,10 +97,12 @@ pub async fn admit(
             close_before(&mut rows, &closing);
             taken.push(closing);
         }
-        if matches!(
-            (record.door, &placed.state),
-            (Door::Pull(_), InboxState::Ignored(_))
-        ) {
+        if record.kept.is_none()
+            && matches!(
+                (record.door, &placed.state),
+                (Door::Pull(_), InboxState::Ignored(_))
+            )
+        {
             continue;
         }
         let operation = record.door.name(&record.adapter);
@@ -107,21 +114,28 @@ pub async fn admit(
                 "record refused"
             );
         }
-        rows.push(InboxRow {
+        let row = InboxRow {
             adapter: record.adapter.name.clone(),
             operation,
             observed: record.observed,
             raw_hash,
             raw: record.raw,
             state: placed.state,
-            code,
+            // what waits for its code is found by it
+            code: placed.waits_under.or(code),
             dossier: placed.dossier,
             event: placed.event,
             mapping: record.adapter.version.clone(),
-        });
+            until: None,
+        };
+        match record.kept {
+            Some(seq) => settled.push((seq, row)),
+            None => rows.push(row),
+        }
     }
     transaction.close_refused(&taken).await?;
     transaction.put_inbox(&rows).await?;
+    transaction.settle_records(&settled).await?;
     transaction.put_shadows(&placed.shadows).await?;
     transaction.put_outbox(&placed.events).await?;
     if let Some(position) = position {
@@ -130,7 +144,9 @@ pub async fn admit(
             .await?;
     }
     transaction.put_clock(shared.hybrid.last()).await?;
+    failpoint::pass("ingest-before-commit");
     transaction.commit().await?;
+    failpoint::pass("ingest-committed");
     if !placed.events.is_empty() {
         shared.outbox.ring();
     }
@@ -197,6 +213,7 @@ mod tests {
             dossier: None,
             event: None,
             mapping: String::new(),
+            until: None,
         }
     }
 

@@ -1,20 +1,22 @@
 //! Which dossier a patch speaks of, what it says anew, and the event that tells it.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use super::Record;
 use crate::adapter::{Adapter, Fact};
-use crate::dossier::{Author, DossierId, Origin, Patch, Shadow, fold_code};
+use crate::dossier::{Author, DossierCode, DossierId, Origin, Patch, Shadow, fold_code};
 use crate::event::Event;
 use crate::fault::Fault;
 use crate::stage::Shared;
-use crate::store::{CodeKey, InboxState, Replica, StoreError, Transaction};
+use crate::store::{CREATE_OPEN, CodeKey, InboxState, ORPHAN, Replica, StoreError, Transaction};
 
 /// What became of one record.
 pub(super) struct Placed {
     pub(super) state: InboxState,
     pub(super) dossier: Option<DossierId>,
     pub(super) event: Option<String>,
+    /// The code, normalised, under which a record waits for its dossier.
+    pub(super) waits_under: Option<String>,
 }
 
 /// What became of a batch.
@@ -40,14 +42,20 @@ pub(super) async fn place(
         .zip(parsed)
         .map(|(record, parsed)| desk.take(record, parsed))
         .collect();
+    let Desk {
+        shadows,
+        changed,
+        events,
+        ..
+    } = desk;
     Ok(Batch {
         records: placed,
-        shadows: desk
-            .shadows
+        shadows: shadows
             .into_iter()
+            .filter(|(key, _)| changed.contains(key))
             .map(|((adapter, id), shadow)| (adapter, id, shadow))
             .collect(),
-        events: desk.events,
+        events,
     })
 }
 
@@ -63,8 +71,9 @@ fn parse(facts: Vec<Fact>) -> Result<Parsed, Fault> {
     for fact in facts {
         match fact {
             // The first fault is the one to mend first; a retry shows the next.
-            Fact::Patch(value) => {
-                patches.push(Patch::parse(&value).map_err(|mut faults| faults.swap_remove(0))?);
+            Fact::Patch { patch, complete } => {
+                let patch = Patch::parse(&patch).map_err(|mut faults| faults.swap_remove(0))?;
+                patches.push(patch.complete(&complete));
             }
             Fact::Ignored(reason) => ignored = Some(reason),
         }
@@ -83,8 +92,16 @@ fn key_of(adapter: &Adapter, patch: &Patch) -> CodeKey {
 struct Desk<'a> {
     shared: &'a Shared,
     known: HashMap<CodeKey, DossierId>,
+    /// Ids under which a dossier came into being that was joined with another one.
+    aliases: HashMap<DossierId, DossierId>,
+    /// Dossiers under a code that is the same once its agency is written in the new form.
+    candidates: HashMap<String, Vec<DossierId>>,
+    /// By system: dossiers of whose creation there nobody knows yet whether it took effect.
+    open_creates: HashMap<String, Vec<DossierId>>,
     replicas: HashMap<DossierId, Replica>,
     shadows: HashMap<(String, DossierId), Shadow>,
+    /// The shadows that are no longer as they were read.
+    changed: HashSet<(String, DossierId)>,
     events: Vec<Event>,
 }
 
@@ -109,27 +126,52 @@ impl<'a> Desk<'a> {
             .map(|(record, patch)| key_of(&record.adapter, patch))
             .collect();
         let known = transaction.resolve(&keys).await?;
-        // A dossier that was born a moment ago may not be in the replica yet; its shadow already is.
-        let ids: Vec<DossierId> = spoken
+        let unknown: Vec<(&Adapter, &Patch)> = spoken
             .iter()
             .zip(&keys)
-            .map(|((record, patch), key)| {
-                known
-                    .get(key)
-                    .copied()
-                    .unwrap_or_else(|| birth(&record.adapter, patch).id())
-            })
+            .filter(|(_, key)| !known.contains_key(key))
+            .map(|((record, patch), _)| (&*record.adapter, *patch))
             .collect();
-        let pairs: Vec<(String, DossierId)> = spoken
+        let codes: Vec<String> = unknown.iter().filter_map(|(_, patch)| modern(patch)).collect();
+        let candidates = transaction.candidates(&codes).await?;
+        let births: Vec<DossierId> = spoken
             .iter()
-            .zip(&ids)
-            .map(|((record, _), id)| (record.adapter.name.clone(), *id))
+            .map(|(record, patch)| birth(&record.adapter, patch).id())
+            .collect();
+        let aliases = transaction.aliases(&births).await?;
+        let mut open_creates = HashMap::new();
+        for (adapter, _) in &unknown {
+            if !adapter.pushes.is_empty() && !open_creates.contains_key(&adapter.name) {
+                let open = transaction.open_creates(&adapter.name).await?;
+                open_creates.insert(adapter.name.clone(), open);
+            }
+        }
+        // A dossier that was born a moment ago may not be in the replica yet; its shadow already is.
+        let mut ids: Vec<DossierId> = known.values().copied().collect();
+        ids.extend(births.iter().map(|id| aliases.get(id).unwrap_or(id)));
+        ids.extend(candidates.values().flatten());
+        ids.extend(open_creates.values().flatten());
+        ids.sort_unstable();
+        ids.dedup();
+        let mut systems: Vec<&str> = spoken
+            .iter()
+            .map(|(record, _)| record.adapter.name.as_str())
+            .collect();
+        systems.sort_unstable();
+        systems.dedup();
+        let pairs: Vec<(String, DossierId)> = systems
+            .iter()
+            .flat_map(|system| ids.iter().map(|id| ((*system).to_owned(), *id)))
             .collect();
         Ok(Self {
             shared,
             known,
+            aliases,
+            candidates,
+            open_creates,
             replicas: transaction.replicas(&ids).await?,
             shadows: transaction.shadows(&pairs).await?,
+            changed: HashSet::new(),
             events: Vec::new(),
         })
     }
@@ -160,23 +202,54 @@ impl<'a> Desk<'a> {
         last
     }
 
-    /// One patch: places it, takes what is new, says it.
-    fn write(&mut self, record: &Record, patch: &Patch) -> Placed {
-        let adapter = &record.adapter;
-        let found = self.known.get(&key_of(adapter, patch)).copied();
+    /// The dossier that a patch speaks of, or what the patch waits for.
+    fn placed(&self, adapter: &Adapter, patch: &Patch) -> Result<(DossierId, Origin), &'static str> {
+        let of = |id: &DossierId| {
+            let replica = self.replicas.get(id)?;
+            Some((replica.dossier.id, replica.dossier.origin.clone()))
+        };
+        let birth = birth(adapter, patch);
+        // What came into being here before it was joined is still judged by its own origin.
+        let joined = self.aliases.get(&birth.id());
+        if let Some((found, origin)) = self.known.get(&key_of(adapter, patch)).or(joined).and_then(of) {
+            let own = joined == Some(&found);
+            return Ok((found, if own { birth } else { origin }));
+        }
+        let agree = |id: &&DossierId| {
+            let replica = self.replicas.get(id);
+            replica.is_some_and(|replica| replica.dossier.agrees_with(patch))
+        };
+        // The same code with its agency in the other form: only where procedure and applicant agree, and of one alone.
+        let candidates = modern(patch).and_then(|code| self.candidates.get(&code));
+        let alike: Vec<&DossierId> = candidates.into_iter().flatten().filter(agree).collect();
+        if let [one] = alike.as_slice()
+            && let Some(found) = of(one)
+        {
+            return Ok(found);
+        }
+        // We may be hearing of what we have just sent there ourselves.
+        let open = self.open_creates.get(&adapter.name);
+        if open.into_iter().flatten().any(|id| agree(&id)) {
+            return Err(CREATE_OPEN);
+        }
+        let id = birth.id();
         let originates = patch
             .procedure_code()
             .is_some_and(|code| adapter.originates.holds(code));
-        let (id, origin) = if let Some(replica) = found.and_then(|id| self.replicas.get(&id)) {
-            (replica.dossier.id, replica.dossier.origin.clone())
+        let born = self.shadows.contains_key(&(adapter.name.clone(), id));
+        if originates || born {
+            Ok((id, birth))
         } else {
-            let origin = birth(adapter, patch);
-            let id = origin.id();
-            let born = self.shadows.contains_key(&(adapter.name.clone(), id));
-            if !originates && !born {
-                return Placed::without_dossier(InboxState::Waiting("orphan".to_owned()));
-            }
-            (id, origin)
+            Err(ORPHAN)
+        }
+    }
+
+    /// One patch: places it, takes what is new, says it.
+    fn write(&mut self, record: &Record, patch: &Patch) -> Placed {
+        let adapter = &record.adapter;
+        let (id, origin) = match self.placed(adapter, patch) {
+            Ok(place) => place,
+            Err(reason) => return Placed::waiting(reason, patch),
         };
         let known = self.replicas.get(&id).map(|replica| &replica.dossier);
         let hlc = self.shared.hybrid.tick();
@@ -197,7 +270,7 @@ impl<'a> Desk<'a> {
             Err(mut faults) => return Placed::of(id, InboxState::Refused(faults.swap_remove(0))),
         };
         if delta.is_empty() && !born {
-            self.shadows.insert(key, shadow);
+            self.keep(key, shadow);
             return Placed::of(id, InboxState::Ignored("nothing new".to_owned()));
         }
         let code = known.unwrap_or(&delta).code().map(str::to_owned);
@@ -214,7 +287,7 @@ impl<'a> Desk<'a> {
         if let Some(fault) = event.faults().into_iter().next() {
             return Placed::of(id, InboxState::Refused(fault));
         }
-        self.shadows.insert(key, shadow);
+        self.keep(key, shadow);
         let placed = Placed {
             event: Some(event.id.clone()),
             ..Placed::of(id, InboxState::Mapped)
@@ -222,6 +295,18 @@ impl<'a> Desk<'a> {
         self.events.push(event);
         placed
     }
+
+    fn keep(&mut self, key: (String, DossierId), shadow: Shadow) {
+        if self.shadows.get(&key) != Some(&shadow) {
+            self.changed.insert(key.clone());
+            self.shadows.insert(key, shadow);
+        }
+    }
+}
+
+/// The patch's code with its agency in the new form, where it is an official code.
+fn modern(patch: &Patch) -> Option<String> {
+    DossierCode::parse(&fold_code(patch.reference().code())).map(|code| code.modern())
 }
 
 /// The origin that a dossier has if this patch is its first.
@@ -240,6 +325,7 @@ impl Placed {
             state,
             dossier: Some(dossier),
             event: None,
+            waits_under: None,
         }
     }
 
@@ -248,6 +334,14 @@ impl Placed {
             state,
             dossier: None,
             event: None,
+            waits_under: None,
+        }
+    }
+
+    fn waiting(reason: &str, patch: &Patch) -> Self {
+        Self {
+            waits_under: Some(fold_code(patch.reference().code())),
+            ..Self::without_dossier(InboxState::Waiting(reason.to_owned()))
         }
     }
 }

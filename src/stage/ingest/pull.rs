@@ -29,7 +29,7 @@ pub struct Puller {
     schedule: Mutex<Schedule>,
 }
 
-/// When to ask next; lost with the process, which then asks at once.
+/// When to ask next, by the steady clock; lost with the process, which then asks at once.
 #[derive(Default)]
 struct Schedule {
     next: Option<Timestamp>,
@@ -81,10 +81,14 @@ impl Puller {
     pub async fn step(&self) -> Result<Progress, StageError> {
         let mut schedule = self.schedule.lock().await;
         let now = self.shared.clock.now();
+        let steady = self.shared.steady.now();
         if let Some(next) = schedule.next
-            && now < next
+            && steady < next
         {
-            return Ok(Progress::Idle(Some(next)));
+            return Ok(self.idle(next));
+        }
+        if self.shared.is_behind() {
+            return Ok(self.failed(&mut schedule, steady, "this machine's clock was set back"));
         }
         let pull = self.pull();
         let stored = self.shared.store.cursor(&self.adapter.name, &pull.name).await?;
@@ -116,7 +120,7 @@ impl Puller {
         };
         let page = match page {
             Ok(page) => page,
-            Err(reason) => return Ok(self.failed(&mut schedule, now, &reason)),
+            Err(reason) => return Ok(self.failed(&mut schedule, steady, &reason)),
         };
         let observed = self.shared.clock.now();
         let records: Vec<Record> = page
@@ -128,6 +132,7 @@ impl Puller {
                 raw: value.to_string(),
                 value,
                 observed,
+                kept: None,
             })
             .collect();
         run.newest = run.newest.max(page.newest);
@@ -146,9 +151,14 @@ impl Puller {
         if more {
             return Ok(Progress::Worked);
         }
-        let next = now + pull.every;
+        let next = steady + pull.every;
         schedule.next = Some(next);
-        Ok(Progress::Idle(Some(next)))
+        Ok(self.idle(next))
+    }
+
+    /// Nothing to ask before this time of the steady clock.
+    fn idle(&self, next: Timestamp) -> Progress {
+        Progress::Idle(Some(self.shared.steady.on_the_wall(next)))
     }
 
     async fn read(&self, body: Value, scope: Scope, page: Value) -> Result<Page, String> {
@@ -212,7 +222,7 @@ impl Puller {
             reason,
             "pull failed; asking again later"
         );
-        Progress::Idle(Some(next))
+        self.idle(next)
     }
 }
 

@@ -127,6 +127,14 @@ async fn receive(
     request: Request<Body>,
 ) -> Response {
     let webhook = &hook.adapter.webhooks[hook.index];
+    if hook.shared.is_behind() {
+        let lead = hook.shared.hybrid.lead().as_secs();
+        tracing::error!(
+            lead_seconds = lead,
+            "this machine's clock was set back; nothing is taken in until it is right"
+        );
+        return hook.come_again();
+    }
     let (head, body) = request.into_parts();
     let Ok(reading) = hook.readers.try_acquire() else {
         return hook.come_again();
@@ -180,6 +188,7 @@ async fn receive(
         raw: text,
         value,
         observed: hook.shared.clock.now(),
+        kept: None,
     };
     let (answer, answered) = oneshot::channel();
     if hook.door.try_send((record, answer)).is_err() {

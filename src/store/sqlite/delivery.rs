@@ -1,5 +1,6 @@
 //! The ledger's rows: reading one, and the statement that picks what may be worked on.
 
+use serde::de::DeserializeOwned;
 use serde_json::json;
 use sqlx::Row;
 use sqlx::sqlite::SqliteRow;
@@ -41,6 +42,20 @@ pub(super) const DUE: &str = "
 /// How many rows are looked at for each that may be taken: a dossier may have several.
 pub(super) const LOOKED_AT: u32 = 16;
 
+pub(super) const OF_DOSSIER: &str =
+    "select * from delivery where dossier_id = ?1 order by adapter, push, ordinal";
+
+/// Open items of the push and dossier of row `?1..?4`, the next in their order. One that is not due ends the line: a target
+/// sees them in their order.
+pub(super) const MATES: &str = "
+    select * from delivery d
+    where adapter = ?1 and push = ?2 and dossier_id = ?3 and item <> '' and ordinal > ?4 and state = 'due'
+      and not exists (
+          select 1 from delivery e
+          where e.adapter = d.adapter and e.push = d.push and e.dossier_id = d.dossier_id and e.item <> ''
+            and e.ordinal > ?4 and e.ordinal < d.ordinal and e.state in ('waiting', 'backing_off', 'in_doubt'))
+    order by ordinal limit ?5";
+
 /// When the next row that waits for a time comes due.
 pub(super) const NEXT_DUE: &str = "
     select min(until_ms) from delivery
@@ -51,6 +66,12 @@ pub(super) fn dossier_id(text: &str) -> Result<DossierId, StoreError> {
         what: "dossier id",
         source,
     })
+}
+
+/// A document in a column that may be empty.
+fn optional<T: DeserializeOwned>(row: &SqliteRow, column: &'static str) -> Result<Option<T>, StoreError> {
+    let text: Option<String> = row.try_get(column)?;
+    text.map(|text| document(column, &text)).transpose()
 }
 
 /// A row of `delivery`.
@@ -92,6 +113,7 @@ pub(super) fn read(row: &SqliteRow) -> Result<Delivery, StoreError> {
         applied: row.try_get("applied")?,
         state,
         created: time(row.try_get("created_ms")?),
+        due: time(row.try_get("due_ms")?),
         attempt: row.try_get("attempt")?,
         failures: row.try_get("failures")?,
         failing_since: row.try_get::<Option<i64>, _>("failing_ms")?.map(time),
@@ -101,6 +123,11 @@ pub(super) fn read(row: &SqliteRow) -> Result<Delivery, StoreError> {
         native_hash: row.try_get("native_hash")?,
         mapping: row.try_get("mapping")?,
         applied_at: row.try_get::<Option<i64>, _>("applied_ms")?.map(time),
+        intent: row.try_get("intent")?,
+        target_state: optional(row, "target_state")?,
+        batch_limit: row.try_get("batch_limit")?,
+        recent: optional(row, "recent")?.unwrap_or_default(),
+        judged_by: row.try_get("judged_by")?,
     })
 }
 
@@ -124,6 +151,8 @@ pub(super) fn write(outcome: &Outcome) -> serde_json::Value {
         "attempt": row.attempt, "failures": row.failures,
         "failing": row.failing_since.map(jiff::Timestamp::as_millisecond), "holder": row.holder,
         "presence": row.presence, "remote": row.remote, "native_hash": row.native_hash, "mapping": row.mapping,
-        "applied_at": row.applied_at.map(jiff::Timestamp::as_millisecond),
+        "applied_at": row.applied_at.map(jiff::Timestamp::as_millisecond), "intent": row.intent,
+        "target_state": row.target_state.as_ref().map(ToString::to_string), "batch_limit": row.batch_limit,
+        "recent": (!row.recent.is_empty()).then(|| json!(row.recent).to_string()), "judged_by": row.judged_by,
     })
 }

@@ -22,19 +22,27 @@ use sqlx::{AssertSqlSafe, Row, SqlSafeStr};
 use uuid::Uuid;
 
 use super::{
-    CodeKey, Counts, DeadLetter, Delivery, HeldRecord, Parent, Replica, ReplicaSummary, Store, StoreError,
-    Transaction,
+    CodeKey, Counts, DeadLetter, Delivery, Fate, HeldRecord, Journaled, KeptRecord, LettersOf, Parent, Past,
+    Replica, ReplicaSummary, Said, Store, StoreError, Transaction, Walk,
 };
+use crate::clock::Anchor;
 use crate::dossier::{DossierId, Hlc, fold_code};
 use crate::event::Event;
 
+mod decide;
 mod delivery;
+mod inbox;
+mod join;
+mod past;
 mod people;
 mod transaction;
 
 /// Migrations, oldest first; a released one is never edited.
-const MIGRATIONS: [(i64, &str, &str); 1] =
-    [(1, "first flow", include_str!("migrations/0001_first_flow.sql"))];
+const MIGRATIONS: [(i64, &str, &str); 3] = [
+    (1, "first flow", include_str!("migrations/0001_first_flow.sql")),
+    (2, "ledger", include_str!("migrations/0002_ledger.sql")),
+    (3, "decisions", include_str!("migrations/0003_decisions.sql")),
+];
 
 /// Longest wait for the writer's turn; a transaction takes milliseconds.
 const WRITER_TIMEOUT: Duration = Duration::from_secs(30);
@@ -207,6 +215,13 @@ impl Store for Sqlite {
         stored.map_or_else(|| Ok(Hlc::default()), |text| document("meta", &text))
     }
 
+    async fn anchor(&self) -> Result<Option<Anchor>, StoreError> {
+        let stored: Option<String> = sqlx::query_scalar("select value from meta where name = 'anchor'")
+            .fetch_optional(&self.readers)
+            .await?;
+        stored.map(|text| document("meta", &text)).transpose()
+    }
+
     async fn begin(&self) -> Result<Box<dyn Transaction>, StoreError> {
         Ok(Box::new(transaction::SqliteTransaction::new(
             self.writer.begin_with("begin immediate").await?,
@@ -241,6 +256,27 @@ impl Store for Sqlite {
             .await?;
         let rows = rows.iter().map(delivery::read).collect::<Result<_, _>>()?;
         Ok((rows, next.map(time)))
+    }
+
+    async fn mates(&self, row: &Delivery, limit: u32) -> Result<Vec<Delivery>, StoreError> {
+        let rows = sqlx::query(delivery::MATES)
+            .bind(&row.adapter)
+            .bind(&row.push)
+            .bind(row.dossier.to_string())
+            .bind(row.ordinal)
+            .bind(limit)
+            .fetch_all(&self.readers)
+            .await?;
+        rows.iter().map(delivery::read).collect()
+    }
+
+    async fn records_again(
+        &self,
+        said: Said,
+        now: Timestamp,
+        limit: u32,
+    ) -> Result<Vec<KeptRecord>, StoreError> {
+        inbox::again(&self.readers, said, now, limit).await
     }
 
     async fn replicas(&self, dossiers: &[DossierId]) -> Result<HashMap<DossierId, Replica>, StoreError> {
@@ -299,9 +335,12 @@ impl Store for Sqlite {
 
     async fn find_replica(&self, code: &str) -> Result<Option<Replica>, StoreError> {
         let row = sqlx::query(
-            "select body, version, updated_ms from dossier where id in (
-                 select id from dossier where id = ?1 or code = ?1
-                 union select dossier_id from link where code_key = ?2) limit 1",
+            // a link leads to one dossier, also where another one bears the code by mistake
+            "select body, version, updated_ms from dossier where id = coalesce(
+                 (select dossier_id from link where code_key = ?2 order by system limit 1),
+                 (select dossier_id from alias where id = ?1),
+                 (select id from dossier where id = ?1),
+                 (select id from dossier where code = ?1 order by id limit 1))",
         )
         .bind(code)
         .bind(fold_code(code))
@@ -315,11 +354,10 @@ impl Store for Sqlite {
     }
 
     async fn deliveries_of(&self, id: DossierId) -> Result<Vec<Delivery>, StoreError> {
-        let rows =
-            sqlx::query("select * from delivery where dossier_id = ?1 order by adapter, push, ordinal")
-                .bind(id.to_string())
-                .fetch_all(&self.readers)
-                .await?;
+        let rows = sqlx::query(delivery::OF_DOSSIER)
+            .bind(id.to_string())
+            .fetch_all(&self.readers)
+            .await?;
         rows.iter().map(delivery::read).collect()
     }
 
@@ -331,11 +369,36 @@ impl Store for Sqlite {
         people::dead_letter(&self.readers, id).await
     }
 
+    async fn fate(&self, letter: &str) -> Result<Option<Fate>, StoreError> {
+        decide::fate(&self.readers, letter).await
+    }
+
+    async fn letters(
+        &self,
+        of: &LettersOf,
+        walk: &Walk,
+        limit: u32,
+    ) -> Result<(Vec<String>, Walk), StoreError> {
+        decide::letters(&self.readers, of, walk, limit).await
+    }
+
     async fn held_records(&self, code: &str) -> Result<Vec<HeldRecord>, StoreError> {
         people::held_records(&self.readers, code).await
     }
 
     async fn counts(&self) -> Result<Counts, StoreError> {
         people::counts(&self.readers).await
+    }
+
+    async fn journal(&self, after: i64, limit: u32) -> Result<Vec<Journaled>, StoreError> {
+        past::journal(&self.readers, after, limit).await
+    }
+
+    async fn journal_before(&self, count: u32) -> Result<i64, StoreError> {
+        past::journal_before(&self.readers, count).await
+    }
+
+    async fn past(&self, id: DossierId, codes: &[String]) -> Result<Past, StoreError> {
+        past::of(&self.readers, id, codes).await
     }
 }

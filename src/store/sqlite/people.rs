@@ -1,6 +1,9 @@
 //! What people ask: lists, dead letters, counts. Personal data leaves here with dead letters only:
 //! the raw record, and what was found or what a target said. Lists leave those out.
 
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
 use sqlx::Row;
 use sqlx::sqlite::{SqlitePool, SqliteRow};
 
@@ -97,26 +100,37 @@ pub(super) async fn held_records(pool: &SqlitePool, code: &str) -> Result<Vec<He
 }
 
 pub(super) async fn counts(pool: &SqlitePool) -> Result<Counts, StoreError> {
-    let inbox = sqlx::query("select adapter, state, count(*) as n from inbox group by adapter, state");
-    let deliveries = sqlx::query(
-        "select adapter, push, state, count(*) as n from delivery group by adapter, push, state order by 1, 2, 3",
-    );
+    let number = |sql: &'static str| sqlx::query_scalar(sql).fetch_one(pool);
+    let rows = |sql: &'static str| sqlx::query(sql).fetch_all(pool);
+    let inbox = rows("select adapter, state, count(*) as n from inbox group by adapter, state").await?;
+    let waiting = rows(
+        "select adapter, cause, count(*) as n from inbox where state = 'waiting' group by adapter, cause order by 1, 2",
+    )
+    .await?;
+    let deliveries = rows(
+        "select adapter, push, state, count(*) as n, min(due_ms) as due_ms from delivery group by adapter, push, state
+         order by 1, 2, 3",
+    )
+    .await?;
+    let mut oldest_due: BTreeMap<String, Timestamp> = BTreeMap::new();
+    for row in &deliveries {
+        if row.try_get::<&str, _>("state")? == "due" {
+            let since = time(row.try_get("due_ms")?);
+            let oldest = oldest_due.entry(row.try_get("adapter")?).or_insert(since);
+            *oldest = since.min(*oldest);
+        }
+    }
+    let triples = |rows: &[SqliteRow], second: &str| {
+        rows.iter()
+            .map(|row| Ok((row.try_get("adapter")?, row.try_get(second)?, row.try_get("n")?)))
+            .collect::<Result<Vec<(String, String, i64)>, sqlx::Error>>()
+    };
     Ok(Counts {
-        dossiers: sqlx::query_scalar("select count(*) from dossier")
-            .fetch_one(pool)
-            .await?,
-        outbox: sqlx::query_scalar("select count(*) from outbox")
-            .fetch_one(pool)
-            .await?,
-        inbox: inbox
-            .fetch_all(pool)
-            .await?
-            .iter()
-            .map(|row| Ok((row.try_get("adapter")?, row.try_get("state")?, row.try_get("n")?)))
-            .collect::<Result<_, sqlx::Error>>()?,
+        dossiers: number("select count(*) from dossier").await?,
+        outbox: number("select count(*) from outbox").await?,
+        inbox: triples(&inbox, "state")?,
+        waiting: triples(&waiting, "cause")?,
         deliveries: deliveries
-            .fetch_all(pool)
-            .await?
             .iter()
             .map(|row| {
                 Ok((
@@ -127,5 +141,6 @@ pub(super) async fn counts(pool: &SqlitePool) -> Result<Counts, StoreError> {
                 ))
             })
             .collect::<Result<_, sqlx::Error>>()?,
+        oldest_due: oldest_due.into_iter().collect(),
     })
 }

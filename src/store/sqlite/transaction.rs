@@ -7,12 +7,15 @@ use jiff::Timestamp;
 use serde_json::json;
 use sqlx::{Row, Sqlite};
 
-use super::{REPLICAS, RESOLVE, batch, by_id, code_keys, delivery, document, ids, resolved};
-use crate::dossier::{DossierId, Hlc, Shadow};
+use super::{
+    REPLICAS, RESOLVE, batch, by_id, code_keys, decide, delivery, document, ids, inbox, join, resolved,
+};
+use crate::clock::Anchor;
+use crate::dossier::{DossierCode, DossierId, Hlc, Shadow};
 use crate::event::Event;
 use crate::store::{
-    CodeKey, InboxRow, InboxState, Item, Outcome, Replica, RowKey, SUPERSEDED, StoreError, Taken,
-    Transaction, Wanted,
+    CodeKey, Come, Decided, Decision, Delivery, InboxRow, Item, Outcome, Replica, RowKey, SUPERSEDED,
+    StoreError, Taken, Transaction, Wanted,
 };
 
 /// The open write transaction; `begin immediate`, so that it never fails half way for want of the lock.
@@ -96,41 +99,118 @@ impl Transaction for SqliteTransaction {
             .collect()
     }
 
-    async fn journaled(&mut self, events: &[&str]) -> Result<HashSet<String>, StoreError> {
+    async fn journaled(&mut self, events: &[&str]) -> Result<HashMap<String, Event>, StoreError> {
         let rows: Vec<String> = sqlx::query_scalar(
-            "select event_id from journal where event_id in (select value from json_each(?1))",
+            "select body from journal where event_id in (select value from json_each(?1))",
         )
         .bind(batch(events.iter().map(|id| json!(id))))
         .fetch_all(&mut *self.inner)
         .await?;
-        Ok(rows.into_iter().collect())
+        rows.iter()
+            .map(|body| document::<Event>("journal", body).map(|event| (event.id.clone(), event)))
+            .collect()
+    }
+
+    async fn aliases(&mut self, dossiers: &[DossierId]) -> Result<HashMap<DossierId, DossierId>, StoreError> {
+        let rows =
+            sqlx::query("select id, dossier_id from alias where id in (select value from json_each(?1))")
+                .bind(ids(dossiers))
+                .fetch_all(&mut *self.inner)
+                .await?;
+        rows.iter()
+            .map(|row| {
+                Ok((
+                    delivery::dossier_id(row.try_get("id")?)?,
+                    delivery::dossier_id(row.try_get("dossier_id")?)?,
+                ))
+            })
+            .collect()
+    }
+
+    async fn candidates(&mut self, codes: &[String]) -> Result<HashMap<String, Vec<DossierId>>, StoreError> {
+        let mut found: HashMap<String, Vec<DossierId>> = HashMap::new();
+        if codes.is_empty() {
+            return Ok(found);
+        }
+        let rows = sqlx::query(
+            "select distinct modern, dossier_id from link where modern in (select value from json_each(?1))
+             order by dossier_id",
+        )
+        .bind(batch(codes.iter().map(|code| json!(code))))
+        .fetch_all(&mut *self.inner)
+        .await?;
+        for row in &rows {
+            let id = delivery::dossier_id(row.try_get("dossier_id")?)?;
+            found.entry(row.try_get("modern")?).or_default().push(id);
+        }
+        Ok(found)
+    }
+
+    async fn open_creates(&mut self, adapter: &str) -> Result<Vec<DossierId>, StoreError> {
+        let rows: Vec<String> = sqlx::query_scalar(
+            "select distinct dossier_id from delivery
+             where adapter = ?1 and state = 'in_doubt' and item = '' and presence <> 'present'",
+        )
+        .bind(adapter)
+        .fetch_all(&mut *self.inner)
+        .await?;
+        rows.iter().map(|id| delivery::dossier_id(id)).collect()
+    }
+
+    async fn deliveries(&mut self, id: DossierId) -> Result<Vec<Delivery>, StoreError> {
+        let rows = sqlx::query(delivery::OF_DOSSIER)
+            .bind(id.to_string())
+            .fetch_all(&mut *self.inner)
+            .await?;
+        rows.iter().map(delivery::read).collect()
     }
 
     async fn put_inbox(&mut self, rows: &[InboxRow]) -> Result<(), StoreError> {
-        let rows = rows.iter().map(|row| {
-            let (state, cause) = match &row.state {
-                InboxState::Mapped => ("mapped", None),
-                InboxState::Waiting(reason) => ("waiting", Some(reason.clone())),
-                InboxState::Refused(fault) => ("refused", Some(json!(fault).to_string())),
-                InboxState::Ignored(reason) => ("ignored", Some(reason.clone())),
-            };
-            json!({
-                "adapter": row.adapter, "operation": row.operation, "observed": row.observed.as_millisecond(),
-                "raw_hash": row.raw_hash, "raw": row.raw, "state": state, "cause": cause,
-                "code": row.code, "dossier": row.dossier, "event": row.event, "mapping": row.mapping,
+        self.write(inbox::PUT, rows.iter().map(inbox::write).collect())
+            .await
+    }
+
+    async fn settle_records(&mut self, rows: &[(i64, InboxRow)]) -> Result<(), StoreError> {
+        let rows: Vec<serde_json::Value> = rows
+            .iter()
+            .map(|(seq, row)| {
+                let mut row = inbox::write(row);
+                row["seq"] = json!(seq);
+                row
             })
-        });
-        self.write(
-            "insert into inbox (adapter, operation, observed_ms, raw_hash, raw, state, cause, code, dossier_id, event_id,
-                                mapping)
-             select value ->> 'adapter', value ->> 'operation', value ->> 'observed', value ->> 'raw_hash',
-                    value ->> 'raw', value ->> 'state', value ->> 'cause', value ->> 'code', value ->> 'dossier',
-                    value ->> 'event', value ->> 'mapping'
-             from json_each(?1) where true
-             on conflict do nothing",
-            rows.collect(),
+            .collect();
+        for statement in inbox::SETTLE {
+            self.write(statement, rows.clone()).await?;
+        }
+        Ok(())
+    }
+
+    async fn release_records(&mut self, come: &[Come]) -> Result<(), StoreError> {
+        self.write(inbox::RELEASE, come.iter().map(|come| json!(come)).collect())
+            .await
+    }
+
+    async fn release_judged(
+        &mut self,
+        adapter: &str,
+        version: &str,
+        now: Timestamp,
+    ) -> Result<u64, StoreError> {
+        let records = sqlx::query(inbox::RELEASE_JUDGED)
+            .bind(adapter)
+            .bind(version)
+            .execute(&mut *self.inner)
+            .await?;
+        let deliveries = sqlx::query(
+            "update delivery set state = 'due', cause = null, judged_by = null, due_ms = ?3
+             where adapter = ?1 and state = 'parked' and not held and judged_by <> ?2",
         )
-        .await
+        .bind(adapter)
+        .bind(version)
+        .bind(now.as_millisecond())
+        .execute(&mut *self.inner)
+        .await?;
+        Ok(records.rows_affected() + deliveries.rows_affected())
     }
 
     async fn close_refused(&mut self, taken: &[Taken]) -> Result<(), StoreError> {
@@ -204,6 +284,22 @@ impl Transaction for SqliteTransaction {
         .await
     }
 
+    async fn put_anchor(&mut self, anchor: &Anchor, now: Timestamp) -> Result<(), StoreError> {
+        self.write(
+            "insert into meta (name, value) select 'anchor', value ->> 0 from json_each(?1) where true
+             on conflict (name) do update set value = excluded.value",
+            vec![json!([json!(anchor).to_string()])],
+        )
+        .await?;
+        sqlx::query(
+            "update delivery set until_ms = ?1 + span_ms where until_ms is not null and span_ms is not null",
+        )
+        .bind(now.as_millisecond())
+        .execute(&mut *self.inner)
+        .await?;
+        Ok(())
+    }
+
     async fn put_journal(&mut self, events: &[Event], received: Timestamp) -> Result<(), StoreError> {
         let rows = events
             .iter()
@@ -235,13 +331,29 @@ impl Transaction for SqliteTransaction {
         .await
     }
 
+    async fn join(&mut self, gone: DossierId, stays: DossierId) -> Result<(), StoreError> {
+        for statement in join::STATEMENTS {
+            sqlx::query(statement)
+                .bind(gone.to_string())
+                .bind(stays.to_string())
+                .execute(&mut *self.inner)
+                .await?;
+        }
+        Ok(())
+    }
+
     async fn put_links(&mut self, links: &[(CodeKey, DossierId)]) -> Result<(), StoreError> {
         self.write(
-            "insert or ignore into link (system, code_key, dossier_id)
-             select value ->> 0, value ->> 1, value ->> 2 from json_each(?1)",
+            "insert or ignore into link (system, code_key, dossier_id, modern)
+             select value ->> 0, value ->> 1,
+                    coalesce((select dossier_id from alias where id = value ->> 2), value ->> 2), value ->> 3
+             from json_each(?1)",
             links
                 .iter()
-                .map(|((system, key), id)| json!([system, key, id]))
+                .map(|((system, key), id)| {
+                    let modern = DossierCode::parse(key).map(|code| code.modern());
+                    json!([system, key, id, modern])
+                })
                 .collect(),
         )
         .await
@@ -261,6 +373,7 @@ impl Transaction for SqliteTransaction {
                  until_ms = case when state in ('in_doubt', 'backing_off') or held then until_ms end,
                  requirement = null,
                  cause = case when state = 'discarded' or held then cause end,
+                 judged_by = null,
                  -- a parked row that a newer version releases begins anew
                  failures = case when state = 'parked' and not held then 0 else failures end,
                  failing_ms = case when state = 'parked' and not held then null else failing_ms end,
@@ -310,7 +423,9 @@ impl Transaction for SqliteTransaction {
                  held = r ->> 'held', attempt = r ->> 'attempt', failures = r ->> 'failures',
                  failing_ms = r ->> 'failing', holder = r ->> 'holder', presence = r ->> 'presence',
                  remote = r ->> 'remote', native_hash = r ->> 'native_hash', mapping = r ->> 'mapping',
-                 applied_ms = r ->> 'applied_at',
+                 applied_ms = r ->> 'applied_at', span_ms = (r ->> 'until') - ?2, intent = r ->> 'intent',
+                 target_state = r ->> 'target_state', batch_limit = r ->> 'batch_limit', recent = r ->> 'recent',
+                 judged_by = r ->> 'judged_by',
                  due_ms = case when state = 'due' then due_ms else ?2 end
              from (select value as r from json_each(?1))
              where adapter = r ->> 'adapter' and push = r ->> 'push' and dossier_id = r ->> 'dossier'
@@ -342,6 +457,15 @@ impl Transaction for SqliteTransaction {
             now,
         )
         .await
+    }
+
+    async fn decide(
+        &mut self,
+        decisions: &[Decision],
+        asked: &[(String, String)],
+        now: Timestamp,
+    ) -> Result<Vec<Decided>, StoreError> {
+        decide::decide(&mut self.inner, decisions, asked, now).await
     }
 
     async fn commit(self: Box<Self>) -> Result<(), StoreError> {

@@ -19,10 +19,11 @@ fn record(raw: &str, state: InboxState) -> InboxRow {
         dossier: None,
         event: None,
         mapping: "v1".to_owned(),
+        until: None,
     }
 }
 
-fn refused(raw: &str) -> InboxRow {
+pub(super) fn refused(raw: &str) -> InboxRow {
     record(raw, InboxState::Refused(cause("bad-time")))
 }
 
@@ -349,7 +350,7 @@ pub(super) async fn journal_knows_what_was_merged(store: &dyn Store) {
     .await;
     let mut transaction = store.begin().await.unwrap();
     let seen = transaction.journaled(&[&one.id, &two.id]).await.unwrap();
-    assert_eq!(seen, [one.id.clone()].into());
+    assert_eq!(seen, [(one.id.clone(), one.clone())].into());
     assert!(
         transaction.put_journal(&[one], at(1)).await.is_err(),
         "an event is merged once"

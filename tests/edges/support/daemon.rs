@@ -1,7 +1,7 @@
 //! The built program as a process of its own.
 
 use std::fmt::Write;
-use std::io::Read;
+use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::sync::{Arc, Mutex};
@@ -11,8 +11,9 @@ use lienthong::admin::status::Status;
 use lienthong::demo::SECRETS;
 use serde_json::Value;
 use tempfile::TempDir;
+use tokio::sync::mpsc;
 
-use super::{install_tls, until};
+use super::{LIMIT, install_tls, until};
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_lienthong");
 
@@ -161,11 +162,7 @@ impl Daemon {
 
     /// SIGTERM.
     pub(crate) fn terminate(&self) {
-        let id = self.child.id().to_string();
-        let told = Command::new("sh")
-            .args(["-c", &format!("kill -TERM {id}")])
-            .status();
-        assert!(told.unwrap().success());
+        signal(&self.child, "TERM");
     }
 
     /// Waits for its end.
@@ -199,15 +196,124 @@ impl Drop for Daemon {
     }
 }
 
-/// Asks the node behind a socket, as an operator does with `--json`.
-pub(crate) async fn cli(socket: &Path, arguments: &[&str]) -> Value {
+/// What a run of the program came to.
+#[derive(Debug)]
+pub(crate) struct Ran {
+    pub(crate) code: i32,
+    pub(crate) out: String,
+    pub(crate) err: String,
+}
+
+impl Ran {
+    /// Standard output, which must be one JSON value.
+    pub(crate) fn json(&self) -> Value {
+        serde_json::from_str(&self.out).unwrap_or_else(|error| panic!("{error}: {self:?}"))
+    }
+}
+
+/// Asks the node behind a socket, as an operator does.
+pub(crate) async fn ask(socket: &Path, arguments: &[&str]) -> Ran {
     let mut command = Command::new(PROGRAM);
-    command.arg("--json").args(arguments).arg("--socket").arg(socket);
+    command.args(arguments).arg("--socket").arg(socket);
     // The node may run on this test's own threads.
     let output: Output = tokio::task::spawn_blocking(move || command.output())
         .await
         .unwrap()
         .unwrap();
-    assert!(output.status.success(), "{output:?}");
-    serde_json::from_slice(&output.stdout).unwrap()
+    Ran {
+        code: output.status.code().unwrap(),
+        out: String::from_utf8(output.stdout).unwrap(),
+        err: String::from_utf8(output.stderr).unwrap(),
+    }
+}
+
+/// The same with `--json`, of a question that has an answer.
+pub(crate) async fn cli(socket: &Path, arguments: &[&str]) -> Value {
+    let ran = ask(socket, &[&["--json"], arguments].concat()).await;
+    assert_eq!(ran.code, 0, "{ran:?}");
+    ran.json()
+}
+
+/// The program following something, line by line; killed when the test ends before it.
+pub(crate) struct Follower {
+    child: Child,
+    lines: mpsc::UnboundedReceiver<String>,
+    said: Arc<Mutex<Vec<u8>>>,
+}
+
+impl Follower {
+    /// Starts it against the node behind a socket.
+    pub(crate) fn start(socket: &Path, arguments: &[&str]) -> Self {
+        let mut child = Command::new(PROGRAM)
+            .args(arguments)
+            .arg("--socket")
+            .arg(socket)
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let said = Arc::default();
+        listen(child.stderr.take().unwrap(), &said);
+        let (sender, lines) = mpsc::unbounded_channel();
+        let out = BufReader::new(child.stdout.take().unwrap());
+        std::thread::spawn(move || {
+            // ends when the program does, or when the test no longer listens
+            for line in out.lines().map_while(Result::ok) {
+                if sender.send(line).is_err() {
+                    break;
+                }
+            }
+        });
+        Self { child, lines, said }
+    }
+
+    /// Its next line.
+    pub(crate) async fn line(&mut self) -> String {
+        let line = tokio::time::timeout(LIMIT, self.lines.recv()).await;
+        let line = line.unwrap_or_else(|_| panic!("no line came; {}", self.errors()));
+        line.unwrap_or_else(|| panic!("it has ended; {}", self.errors()))
+    }
+
+    /// Nobody reads its lines any more.
+    pub(crate) fn turn_away(&mut self) {
+        self.lines.close();
+    }
+
+    /// Ctrl-C.
+    pub(crate) fn interrupt(&self) {
+        signal(&self.child, "INT");
+    }
+
+    /// What it has said on standard error.
+    pub(crate) fn errors(&self) -> String {
+        String::from_utf8_lossy(&self.said.lock().unwrap()).into_owned()
+    }
+
+    /// Whether it has ended.
+    pub(crate) fn has_ended(&mut self) -> Option<()> {
+        self.child.try_wait().unwrap().map(drop)
+    }
+
+    /// Waits for its end; its exit code.
+    pub(crate) async fn end(&mut self) -> Option<i32> {
+        until("the program ends", async || self.child.try_wait().unwrap())
+            .await
+            .code()
+    }
+}
+
+impl Drop for Follower {
+    fn drop(&mut self) {
+        drop(self.child.kill());
+        drop(self.child.wait());
+    }
+}
+
+fn signal(child: &Child, name: &str) {
+    let id = child.id().to_string();
+    let told = Command::new("sh")
+        .args(["-c", &format!("kill -{name} {id}")])
+        .status();
+    assert!(told.unwrap().success());
 }

@@ -1,6 +1,7 @@
 //! What the tests stand on: dossiers, a node inside the test, the program as a process, a target that does as told.
 
 mod daemon;
+mod office;
 mod rows;
 mod site;
 mod target;
@@ -10,7 +11,8 @@ use std::time::Duration;
 
 use tokio::time::{Instant, sleep};
 
-pub(crate) use daemon::{Daemon, Province, cli};
+pub(crate) use daemon::{Daemon, Follower, Province, Ran, ask, cli};
+pub(crate) use office::{OFFICE, desk, patch};
 pub(crate) use rows::{SECRET, code, post, post_signed, row, sign};
 pub(crate) use site::{MANIFEST, Site, contents};
 pub(crate) use target::{Act, Call, Target};

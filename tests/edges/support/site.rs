@@ -9,6 +9,7 @@ use jiff::{SignedDuration, Timestamp};
 use lienthong::clock::{Clock, ManualClock};
 use lienthong::config::{Config, System};
 use lienthong::demo::SECRETS;
+use lienthong::event::Event;
 use lienthong::node::Node;
 use lienthong::store::{Delivery, State, Store};
 use serde_json::{Map, Value};
@@ -45,6 +46,7 @@ update = { path = '/update', body = '.' }
 /// The node and what it stands on.
 pub(crate) struct Site {
     folder: TempDir,
+    config: Config,
     node: Node,
     clock: ManualClock,
 }
@@ -73,7 +75,65 @@ impl Site {
             environment: Arc::new(move |name| secrets.get(name).map(ToString::to_string)),
         };
         let node = Node::start(&config, Arc::new(clock.clone())).await.unwrap();
-        Self { folder, node, clock }
+        Self {
+            folder,
+            config,
+            node,
+            clock,
+        }
+    }
+
+    /// The node stops, `meanwhile` happens, and another one goes on with the same store.
+    pub(crate) async fn restart(mut self, meanwhile: impl FnOnce(&ManualClock, &Path)) -> Self {
+        self.node.stop().await;
+        meanwhile(&self.clock, &self.config.adapters);
+        self.node = Node::start(&self.config, Arc::new(self.clock.clone()))
+            .await
+            .unwrap();
+        self
+    }
+
+    /// The node stops, and one goes on that hosts another system too.
+    pub(crate) async fn host(mut self, name: &str, manifest: &str) -> Self {
+        let adapter = self.folder.path().join("adapters").join(name);
+        std::fs::create_dir_all(&adapter).unwrap();
+        std::fs::write(adapter.join("adapter.toml"), manifest).unwrap();
+        self.config
+            .systems
+            .push(system(name, adapter, "http://127.0.0.1:9"));
+        self.restart(|_, _| {}).await
+    }
+
+    /// Another node says this, and this one answers for it.
+    pub(crate) async fn hear(&self, event: &Event) -> Vec<bool> {
+        let broker = &self.node.shared().broker;
+        broker.publish(vec![event.clone()]).await.unwrap()
+    }
+
+    /// The first event that this node has merged.
+    pub(crate) async fn said(&self) -> Event {
+        until("an event in the journal", async || {
+            let options = SqliteConnectOptions::new().filename(self.file()).read_only(true);
+            let pool = SqlitePool::connect_with(options).await.unwrap();
+            let body: Option<String> = sqlx::query_scalar("select body from journal order by seq limit 1")
+                .fetch_optional(&pool)
+                .await
+                .unwrap();
+            pool.close().await;
+            serde_json::from_str(&body?).ok()
+        })
+        .await
+    }
+
+    /// Somebody turns the wall clock by so many seconds; no time passes.
+    pub(crate) fn turn(&self, seconds: i64) {
+        self.clock
+            .set(self.clock.now() + SignedDuration::from_secs(seconds));
+    }
+
+    /// The steady time now.
+    pub(crate) fn steady(&self) -> Timestamp {
+        self.node.shared().steady.now()
     }
 
     pub(crate) fn hook(&self, path: &str) -> String {
@@ -187,6 +247,7 @@ fn system(name: &str, folder: PathBuf, url: &str) -> System {
     System {
         name: name.to_owned(),
         folder: folder.into_os_string().into_string().unwrap(),
+        variant: None,
         url: Some(url.to_owned()),
         settings: Map::new(),
     }

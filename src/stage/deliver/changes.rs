@@ -1,0 +1,191 @@
+//! What one transaction of the stage writes: rows of the ledger, new items, links, and what the shadow of the target's
+//! system learns from a call that is about to leave or has been answered.
+
+use std::collections::HashSet;
+
+use jiff::Timestamp;
+
+use super::work::{Gift, after};
+use crate::dossier::{Dossier, DossierId, Origin, Stamp, fold_code, hash};
+use crate::event::Event;
+use crate::stage::{Shared, StageError};
+use crate::store::{CREATE_OPEN, CodeKey, Come, Delivery, Item, Outcome, RowKey, State};
+
+/// What a system's shadow learns of an intent.
+pub(super) enum Lesson {
+    /// The call is about to leave. Whether the row's intent before it took effect, where it was another one.
+    Intended {
+        gift: Box<Gift>,
+        before: Option<(String, Option<bool>)>,
+    },
+    /// It is known whether it took effect.
+    Settled(bool),
+}
+
+/// The writes, collected.
+#[derive(Default)]
+pub(super) struct Changes {
+    outcomes: Vec<Outcome>,
+    items: Vec<(RowKey, Vec<Item>)>,
+    events: Vec<Event>,
+    links: Vec<(CodeKey, DossierId)>,
+    released: Vec<(String, DossierId, String)>,
+    come: Vec<Come>,
+    lessons: Vec<(RowKey, String, Lesson)>,
+    cursors: Vec<(String, u64)>,
+}
+
+/// The key of a row within its adapter.
+pub(super) fn key(row: &Delivery) -> RowKey {
+    (row.dossier, row.push.clone(), row.item.clone())
+}
+
+impl Changes {
+    pub(super) fn is_empty(&self) -> bool {
+        self.outcomes.is_empty()
+    }
+
+    /// What becomes of a row. What waits for it to be done goes on.
+    pub(super) fn row(&mut self, row: Delivery, version: i64, fence: i64) {
+        if row.state == State::Applied && row.item.is_empty() {
+            self.released
+                .push((row.adapter.clone(), row.dossier, after(&row.push)));
+        }
+        self.outcomes.push(Outcome { row, version, fence });
+    }
+
+    /// The items that this row stands for, if the row is written.
+    pub(super) fn items(&mut self, row: &Delivery, items: Vec<Item>) {
+        if !items.is_empty() {
+            self.items.push((key(row), items));
+        }
+    }
+
+    /// What the shadow learns, if the row is written.
+    pub(super) fn lesson(&mut self, row: &Delivery, intent: String, lesson: Lesson) {
+        self.lessons.push((key(row), intent, lesson));
+    }
+
+    /// The number of a push's last batch, where these changes make one.
+    pub(super) fn last_batch(&self, push: &str) -> Option<u64> {
+        let of_push = |(name, number): &(String, u64)| (name == push).then_some(*number);
+        self.cursors.iter().rev().find_map(of_push)
+    }
+
+    /// Notes the number of a batch.
+    pub(super) fn batch(&mut self, push: &str, number: u64) {
+        self.cursors.push((push.to_owned(), number));
+    }
+
+    /// Records of this system that waited for the end of a create are looked at again.
+    pub(super) fn create_is_settled(&mut self, adapter: &str) {
+        let come = Come {
+            adapter: adapter.to_owned(),
+            reason: CREATE_OPEN,
+            code: None,
+        };
+        if !self.come.contains(&come) {
+            self.come.push(come);
+        }
+    }
+
+    /// The target knows the dossier under this code. Known here at once, and said to others.
+    pub(super) fn link(
+        &mut self,
+        shared: &Shared,
+        adapter: &str,
+        id: DossierId,
+        origin: Origin,
+        code: &str,
+        now: Timestamp,
+    ) {
+        let hlc = shared.hybrid.tick();
+        let stamp = Stamp {
+            effective: now,
+            hlc,
+            source: adapter.to_owned(),
+            hash: hash::content(&code.into()),
+        };
+        let delta = Dossier::linked(origin, adapter, code, stamp);
+        self.links.push(((adapter.to_owned(), fold_code(code)), id));
+        self.events.push(Event::new(
+            shared.store.id(),
+            adapter,
+            None,
+            now,
+            hlc,
+            delta,
+            false,
+        ));
+    }
+
+    /// Writes it all. The rows that were written: who committed an intent makes its call, and nobody else.
+    pub(super) async fn commit(self, shared: &Shared, adapter: &str) -> Result<HashSet<RowKey>, StageError> {
+        let now = shared.steady.now();
+        let mut transaction = shared.store.begin().await?;
+        let written = transaction.save(&self.outcomes, now).await?;
+        // A row that is no longer there was joined with another dossier's, which has items of its own.
+        let items: Vec<Item> = self
+            .items
+            .into_iter()
+            .filter(|(key, _)| written.contains(key))
+            .flat_map(|(_, items)| items)
+            .collect();
+        transaction.put_items(&items, now).await?;
+        transaction.release(&self.released, now).await?;
+        transaction.put_links(&self.links).await?;
+        transaction.put_outbox(&self.events).await?;
+        for (push, number) in &self.cursors {
+            transaction
+                .put_cursor(adapter, &batches(push), &number.to_string())
+                .await?;
+        }
+        let lessons: Vec<_> = self
+            .lessons
+            .into_iter()
+            .filter(|(key, _, _)| written.contains(key))
+            .collect();
+        if !lessons.is_empty() {
+            let mut dossiers: Vec<DossierId> = lessons.iter().map(|((id, _, _), _, _)| *id).collect();
+            dossiers.sort_unstable();
+            dossiers.dedup();
+            let keys: Vec<_> = dossiers.iter().map(|id| (adapter.to_owned(), *id)).collect();
+            let mut shadows = transaction.shadows(&keys).await?;
+            let wall = shared.clock.now();
+            for ((id, _, _), intent, lesson) in lessons {
+                let shadow = shadows.entry((adapter.to_owned(), id)).or_default();
+                match lesson {
+                    Lesson::Intended { gift, before } => {
+                        if let Some((before, took_effect)) = before {
+                            shadow.settle(&before, took_effect, wall);
+                        }
+                        shadow.intend(&intent, &gift.echo, &gift.stamps);
+                    }
+                    Lesson::Settled(took_effect) => shadow.settle(&intent, Some(took_effect), wall),
+                }
+            }
+            let shadows: Vec<_> = shadows
+                .into_iter()
+                .map(|((adapter, id), shadow)| (adapter, id, shadow))
+                .collect();
+            transaction.put_shadows(&shadows).await?;
+        }
+        transaction.release_records(&self.come).await?;
+        if !self.events.is_empty() {
+            transaction.put_clock(shared.hybrid.last()).await?;
+        }
+        transaction.commit().await?;
+        if !self.events.is_empty() {
+            shared.outbox.ring();
+        }
+        if !self.come.is_empty() {
+            shared.records.ring();
+        }
+        Ok(written)
+    }
+}
+
+/// Where the number of a push's last batch is kept.
+pub(super) fn batches(push: &str) -> String {
+    format!("batch.{push}")
+}

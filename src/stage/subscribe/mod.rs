@@ -1,0 +1,261 @@
+//! Subscribe: broker → replica. Each event is merged once, whatever its order and however often it comes; in the same
+//! transaction every local adapter that subscribes to the dossier is told which version its target should have.
+//!
+//! An event that is not what it should be is kept as an inbox row with its cause, and answered for: the broker's queue
+//! is never blocked by one record. What waited in the inbox is merged like what the broker brings, once its time has
+//! come. Where an event shows that two dossiers are one, [`join`] makes them one.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+
+use jiff::{SignedDuration, Timestamp};
+use serde_json::json;
+
+use super::{CLOCK_TOLERANCE, Progress, Shared, StageError};
+use crate::dossier::{self, Dossier, DossierId, fold_code};
+use crate::event::Event;
+use crate::failpoint;
+use crate::fault::Fault;
+use crate::store::{
+    CLOCK_AHEAD, Come, EVENT, InboxRow, InboxState, ORPHAN, Replica, Said, Transaction, UNKNOWN_ADAPTER,
+    Wanted,
+};
+
+mod join;
+
+/// Events merged in one transaction, at most.
+const BATCH: usize = 256;
+
+/// The stage.
+pub struct Subscribe {
+    shared: Arc<Shared>,
+}
+
+/// An event to be merged, and its place in the inbox if it is kept there.
+type Told = (Event, Option<i64>);
+
+/// Events that are not merged: each with its place in the inbox, if it has one already.
+type Held = Vec<(Option<i64>, InboxRow)>;
+
+impl Subscribe {
+    /// The stage over these parts.
+    #[must_use]
+    pub fn new(shared: Arc<Shared>) -> Self {
+        Self { shared }
+    }
+
+    /// Waits a moment for events, merges what has come, answers for it.
+    ///
+    /// # Errors
+    /// The store or the broker is away; unanswered events come again.
+    pub async fn step(&self) -> Result<Progress, StageError> {
+        let received = self.shared.broker.receive(BATCH).await?;
+        let (events, receipts): (Vec<Told>, Vec<_>) = received
+            .into_iter()
+            .map(|received| ((received.event, None), received.receipt))
+            .unzip();
+        let events = if events.is_empty() {
+            self.kept().await?
+        } else {
+            events
+        };
+        if events.is_empty() {
+            return Ok(Progress::Worked);
+        }
+        let mut transaction = self.shared.store.begin().await?;
+        self.merge(transaction.as_mut(), events).await?;
+        failpoint::pass("subscribe-before-commit");
+        transaction.commit().await?;
+        failpoint::pass("subscribe-committed");
+        self.shared.broker.acknowledge(receipts).await?;
+        self.shared.deliveries.ring();
+        self.shared.records.ring();
+        Ok(Progress::Worked)
+    }
+
+    /// Events of the inbox whose time has come.
+    async fn kept(&self) -> Result<Vec<Told>, StageError> {
+        let limit = u32::try_from(BATCH).unwrap_or(u32::MAX);
+        let now = self.shared.steady.now();
+        let kept = self.shared.store.records_again(Said::ByNodes, now, limit).await?;
+        Ok(kept
+            .into_iter()
+            .filter_map(|record| match serde_json::from_str(&record.raw) {
+                Ok(event) => Some((event, Some(record.seq))),
+                Err(error) => {
+                    tracing::error!(inbox.seq = record.seq, %error, "a kept event cannot be read");
+                    None
+                }
+            })
+            .collect())
+    }
+
+    async fn merge(&self, transaction: &mut dyn Transaction, events: Vec<Told>) -> Result<(), StageError> {
+        let now = self.shared.clock.now();
+        let ids: Vec<&str> = events.iter().map(|(event, _)| event.id.as_str()).collect();
+        let seen = transaction.journaled(&ids).await?;
+        let mut dossiers: Vec<DossierId> = events.iter().map(|(event, _)| event.data.id).collect();
+        dossiers.sort_unstable();
+        dossiers.dedup();
+        let aliases = transaction.aliases(&dossiers).await?;
+        let dossiers: Vec<DossierId> = dossiers.iter().map(|id| *aliases.get(id).unwrap_or(id)).collect();
+        let mut replicas = transaction.replicas(&dossiers).await?;
+
+        let mut merged: HashMap<String, Event> = HashMap::new();
+        let mut changed: HashSet<DossierId> = HashSet::new();
+        let mut held: Held = Vec::new();
+        for (event, place) in events {
+            let state = match seen.get(&event.id).or(merged.get(&event.id)) {
+                Some(known) if *known == event => InboxState::Ignored("merged before".to_owned()),
+                Some(_) => InboxState::Refused(conflict()),
+                None => self.judge(&event, now),
+            };
+            match (&state, place) {
+                (InboxState::Mapped, None) => {}
+                // a repetition leaves no trace, whatever the broker says of it
+                (InboxState::Ignored(_), None) => continue,
+                (InboxState::Mapped | InboxState::Ignored(_), Some(_)) => {
+                    held.push((place, self.held_row(&event, state.clone(), now)));
+                }
+                _ => {
+                    tracing::warn!(event.id, event.source, ?state, "event held");
+                    held.push((place, self.held_row(&event, state.clone(), now)));
+                }
+            }
+            if state != InboxState::Mapped {
+                continue;
+            }
+            self.shared.hybrid.observe(event.hlc);
+            let id = *aliases.get(&event.data.id).unwrap_or(&event.data.id);
+            let replica = replicas
+                .entry(id)
+                .or_insert_with(|| Replica::new(Dossier::new(event.data.origin.clone())));
+            if replica.dossier.merge(&event.data) {
+                changed.insert(id);
+            }
+            merged.insert(event.id.clone(), event);
+        }
+        let merged: Vec<Event> = merged.into_values().collect();
+        transaction.put_journal(&merged, now).await?;
+        let changed = join::join(&self.shared, transaction, &mut replicas, changed).await?;
+        self.spread(transaction, replicas, &changed, now).await?;
+        let (kept, new): (Vec<_>, Vec<_>) = held.into_iter().partition(|(place, _)| place.is_some());
+        let kept: Vec<(i64, InboxRow)> = kept
+            .into_iter()
+            .filter_map(|(place, row)| Some((place?, row)))
+            .collect();
+        let new: Vec<InboxRow> = new.into_iter().map(|(_, row)| row).collect();
+        transaction.settle_records(&kept).await?;
+        transaction.put_inbox(&new).await?;
+        transaction.put_clock(self.shared.hybrid.last()).await?;
+        Ok(())
+    }
+
+    /// Stores what has changed and tells whoever should have it.
+    async fn spread(
+        &self,
+        transaction: &mut dyn Transaction,
+        mut replicas: HashMap<DossierId, Replica>,
+        changed: &HashSet<DossierId>,
+        now: Timestamp,
+    ) -> Result<(), StageError> {
+        let mut written = Vec::new();
+        let mut links = Vec::new();
+        let mut wanted = Vec::new();
+        let mut come = Vec::new();
+        for id in changed {
+            let Some(mut replica) = replicas.remove(id) else {
+                continue;
+            };
+            replica.version += 1;
+            replica.updated = now;
+            for (system, codes) in &replica.dossier.links {
+                let hosted = self.shared.adapter(system).is_some();
+                for code in codes.keys() {
+                    let key = fold_code(code);
+                    come.extend(hosted.then(|| Come {
+                        adapter: system.clone(),
+                        reason: ORPHAN,
+                        code: Some(key.clone()),
+                    }));
+                    links.push(((system.clone(), key), *id));
+                }
+            }
+            let view = replica.dossier.view();
+            for adapter in &self.shared.adapters {
+                if adapter
+                    .subscribe
+                    .as_ref()
+                    .is_some_and(|subscription| subscription.holds(&view))
+                {
+                    wanted.extend(adapter.pushes.iter().map(|push| Wanted {
+                        adapter: adapter.name.clone(),
+                        push: push.name.clone(),
+                        dossier: *id,
+                        version: replica.version,
+                    }));
+                }
+            }
+            written.push(replica);
+        }
+        transaction.put_replicas(&written).await?;
+        transaction.put_links(&links).await?;
+        transaction.release_records(&come).await?;
+        transaction.want(&wanted, self.shared.steady.now()).await?;
+        Ok(())
+    }
+
+    /// Whether the event may be merged; otherwise what is to become of it.
+    fn judge(&self, event: &Event, now: Timestamp) -> InboxState {
+        let Some(adapter) = self.shared.adapter(event.adapter()) else {
+            return InboxState::Waiting(UNKNOWN_ADAPTER.to_owned());
+        };
+        // What we have said ourselves is what our own clock has shown.
+        let ours = event.store_id() == self.shared.store.id();
+        if !ours && lead(event, now) > CLOCK_TOLERANCE {
+            return InboxState::Waiting(CLOCK_AHEAD.to_owned());
+        }
+        match dossier::judge_delta(&event.data, &adapter.name, &adapter.owns) {
+            Ok(()) => InboxState::Mapped,
+            Err(fault) => InboxState::Refused(fault),
+        }
+    }
+
+    fn held_row(&self, event: &Event, state: InboxState, now: Timestamp) -> InboxRow {
+        let raw = json!(event).to_string();
+        let until = matches!(&state, InboxState::Waiting(reason) if reason == CLOCK_AHEAD).then(|| {
+            let wait = lead(event, now) - CLOCK_TOLERANCE;
+            self.shared.steady.now().saturating_add(wait).unwrap_or(now)
+        });
+        InboxRow {
+            adapter: event.adapter().to_owned(),
+            operation: EVENT.to_owned(),
+            observed: now,
+            raw_hash: dossier::hash::content(&raw.as_str().into()),
+            raw,
+            state,
+            code: None,
+            dossier: Some(event.data.id),
+            event: Some(event.id.clone()),
+            mapping: String::new(),
+            until,
+        }
+    }
+}
+
+/// How far the event lies ahead of our clock.
+fn lead(event: &Event, now: Timestamp) -> SignedDuration {
+    let (latest, hlc) = event.data.horizon();
+    let clock = i64::try_from(hlc.max(event.hlc).wall_ms).unwrap_or(i64::MAX);
+    let clock = Timestamp::from_millisecond(clock).unwrap_or(Timestamp::MAX);
+    latest.max(clock).duration_since(now)
+}
+
+/// Ids of events are made once; who says two things under one id is at fault.
+fn conflict() -> Fault {
+    Fault::new("event-conflict")
+        .field("id")
+        .found("another event under an id that was merged before")
+        .expected("the same content under the same id")
+        .remedy("have the node that sent it look whether two stores share an id: one of them was copied")
+}

@@ -1,0 +1,195 @@
+//! Two dossiers that turn out to be one, and two that only seem to be.
+
+use lienthong::dossier::DossierId;
+use lienthong::store::State;
+use serde_json::{Value, json};
+
+use crate::support::{MANIFEST, OFFICE, Site, Target, code, patch, row, until};
+
+/// A target that keeps dossiers under the code that they have where they come from.
+fn by_origin() -> String {
+    MANIFEST.replace(
+        "{id: .code, name: .applicant.person.name",
+        "{id: .origin.native, name: .applicant.person.citizen_id, note: .note",
+    )
+}
+
+async fn site(target: &Target) -> Site {
+    let by_origin = by_origin();
+    Site::start(&[
+        ("book", &by_origin, &target.url),
+        ("office", OFFICE, "http://127.0.0.1:9"),
+    ])
+    .await
+}
+
+async fn id(site: &Site, code: &str) -> DossierId {
+    until(&format!("the dossier {code}"), async || {
+        let replica = site.store().find_replica(code).await.unwrap()?;
+        Some(replica.dossier.id)
+    })
+    .await
+}
+
+async fn joined(site: &Site, one: &str, other: &str) -> DossierId {
+    until("one dossier", async || {
+        let (one, other) = (id(site, one).await, id(site, other).await);
+        (one == other).then_some(one)
+    })
+    .await
+}
+
+/// The office's record of its dossier `native`, for the applicant of the one-stop's dossier `n`.
+fn record(native: &str, n: u32, more: Value) -> Value {
+    let mut record = patch(native, n);
+    if let (Value::Object(record), Value::Object(more)) = (&mut record, more) {
+        record.extend(more);
+    }
+    record
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn link_joins_two_dossiers_of_one_procedure_and_applicant() {
+    let target = Target::start().await;
+    let site = site(&target).await;
+    site.tell(&row(1)).await;
+    let said = site
+        .says("/hooks/office", &record("O-1", 1, json!({ "note": "của sở" })))
+        .await;
+    assert_eq!(said, "mapped");
+    let (one, other) = (id(&site, &code(1)).await, id(&site, "O-1").await);
+    assert_ne!(one, other);
+
+    let links = json!({ "links": { "one-stop": code(1) } });
+    site.says("/hooks/office", &record("O-1", 1, links)).await;
+    let whole = joined(&site, &code(1), "O-1").await;
+    assert_eq!(whole, one.min(other), "the smaller id lives on");
+    let dossier = site.store().find_replica("O-1").await.unwrap().unwrap().dossier;
+    assert_eq!(dossier.register("note"), Some(&json!("của sở")));
+    assert_eq!(
+        dossier.register("summary"),
+        Some(&json!("Cấp Phiếu lý lịch tư pháp"))
+    );
+    assert_eq!(dossier.code(), Some(code(1).as_str()));
+    assert_eq!(site.store().counts().await.unwrap().dossiers, 1);
+    site.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn both_systems_go_on_writing_what_they_may_after_a_join() {
+    let target = Target::start().await;
+    let site = site(&target).await;
+    site.tell(&row(1)).await;
+    id(&site, &code(1)).await;
+    let links = json!({ "links": { "one-stop": code(1) } });
+    site.says("/hooks/office", &record("O-1", 1, links)).await;
+    joined(&site, &code(1), "O-1").await;
+    // the one-stop's right to the summary is that of the origin
+    let mut corrected = row(1);
+    corrected["TrichYeuHoSo"] = json!("Cấp lại");
+    corrected["NgayCapNhat"] = json!("20260305093100");
+    site.learn(&corrected).await;
+    let note = json!({ "note": "sau khi nhập", "at": "2026-03-05T03:00:00Z" });
+    assert_eq!(
+        site.says("/hooks/office", &record("O-1", 1, note)).await,
+        "mapped"
+    );
+    until("both", async || {
+        let dossier = site.store().find_replica("O-1").await.unwrap()?.dossier;
+        let both = dossier.register("note") == Some(&json!("sau khi nhập"))
+            && dossier.register("summary") == Some(&json!("Cấp lại"));
+        both.then_some(())
+    })
+    .await;
+    assert!(site.store().dead_letters(9).await.unwrap().is_empty());
+    site.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_records_in_one_target_of_what_became_one_dossier_are_for_a_person() {
+    let target = Target::start().await;
+    let site = site(&target).await;
+    site.tell(&row(1)).await;
+    site.says("/hooks/office", &patch("O-1", 1)).await;
+    site.arrived(&code(1), "book").await;
+    site.arrived("O-1", "book").await;
+    assert_eq!(target.records().len(), 2);
+
+    let links = json!({ "links": { "one-stop": code(1) }, "note": "một hồ sơ" });
+    site.says("/hooks/office", &record("O-1", 1, links)).await;
+    joined(&site, &code(1), "O-1").await;
+    let parked = site
+        .delivery("O-1", "book", |row| matches!(row.state, State::Parked { .. }))
+        .await;
+    let State::Parked { cause, held } = parked.state else {
+        unreachable!("waited for");
+    };
+    assert_eq!((cause.code.as_str(), held), ("duplicate-in-target", true));
+    // a newer version does not touch either of them
+    let calls = target.paths().len();
+    let note = json!({ "note": "mới hơn", "at": "2026-03-05T04:00:00Z" });
+    site.says("/hooks/office", &record("O-1", 1, note)).await;
+    site.tell(&row(2)).await;
+    site.arrived(&code(2), "book").await;
+    assert_eq!(
+        target.paths().len(),
+        calls + 2,
+        "only the other dossier's find and create"
+    );
+    site.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn dossier_that_one_target_has_already_is_not_made_there_again_after_a_join() {
+    let target = Target::start().await;
+    let site = site(&target).await;
+    site.tell(&row(1)).await;
+    site.arrived(&code(1), "book").await;
+    let links = json!({ "links": { "one-stop": code(1) }, "note": "từ sở" });
+    site.says("/hooks/office", &record("O-1", 1, links)).await;
+    joined(&site, &code(1), "O-1").await;
+    until("the news of both in the one record", async || {
+        let records = target.records();
+        (records.len() == 1 && records[0]["note"] == "từ sở").then_some(())
+    })
+    .await;
+    site.arrived("O-1", "book").await;
+    assert_eq!(target.calls("/create").len(), 1);
+    site.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn code_of_another_applicants_dossier_joins_nothing() {
+    let target = Target::start().await;
+    let site = site(&target).await;
+    site.tell(&row(1)).await;
+    id(&site, &code(1)).await;
+    let links = json!({ "links": { "one-stop": code(1) } });
+    site.says("/hooks/office", &record("O-2", 2, links)).await;
+    site.arrived("O-2", "book").await;
+    let (one, other) = (id(&site, &code(1)).await, id(&site, "O-2").await);
+    assert_ne!(one, other, "the code leads where it led");
+    site.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn both_forms_of_an_agency_code_are_one_dossier_where_procedure_and_applicant_agree() {
+    let target = Target::start().await;
+    let site = site(&target).await;
+    site.tell(&row(1)).await;
+    let one = id(&site, &code(1)).await;
+    // 000.00.14.H56 is H56.14
+    site.says(
+        "/hooks/office",
+        &record("H56.14-260305-0001", 1, json!({ "note": "mã mới" })),
+    )
+    .await;
+    assert_eq!(joined(&site, &code(1), "H56.14-260305-0001").await, one);
+
+    site.tell(&row(2)).await;
+    id(&site, &code(2)).await;
+    site.says("/hooks/office", &patch("H56.14-260305-0002", 3)).await;
+    let other = id(&site, "H56.14-260305-0002").await;
+    assert_ne!(other, id(&site, &code(2)).await, "another citizen's");
+    site.stop().await;
+}

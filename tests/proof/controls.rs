@@ -1,0 +1,99 @@
+//! Negative controls: where a promise is broken, by the target or by the manifest, the judge sees it. Without these the
+//! matrix could be green because the judge is blind.
+
+use std::collections::BTreeSet;
+use std::sync::atomic::AtomicBool;
+
+use serde_json::Value;
+
+use crate::checks::eroded;
+use crate::oracle::asked::Class;
+use crate::oracle::judge::{Violation, void};
+use crate::oracle::mishap::{Mishap, Mode};
+use crate::support::until;
+use crate::world::{Design, Left, World};
+
+/// The source speaks of three dossiers, and the target goes on as it is until its books show this. What is left.
+async fn left(design: Design, shows: impl Fn(&Value) -> bool) -> Left {
+    let mut world = World::start(design).await.unwrap();
+    world.source.speak(3, 3, 1, &AtomicBool::new(true)).await.unwrap();
+    until("the books show it", async || {
+        let books = world.target.books().await.ok()?;
+        shows(&books).then_some(())
+    })
+    .await
+    .unwrap();
+    world.recover().await.unwrap();
+    world.end().await.unwrap()
+}
+
+/// Two rows of one key.
+fn double(books: &Value) -> bool {
+    let rows = books["rows"].as_array().unwrap();
+    let keys: BTreeSet<String> = rows.iter().map(|row| row[0].to_string()).collect();
+    keys.len() < rows.len()
+}
+
+fn always(mishap: Mishap, class: Class) -> Design {
+    Design {
+        mode: Mode::Only { mishap, percent: 100 },
+        ..Design::sound(1, class)
+    }
+}
+
+fn is_double(violation: &Violation) -> bool {
+    matches!(violation, Violation::Doubled { .. })
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn target_that_commits_later_than_its_settle_time_shows_doubles() {
+    let left = left(always(Mishap::LateBeyondSettle, Class::Keyed), double).await;
+    assert_eq!(void(&left.oracle, &[Mishap::LateBeyondSettle]), []);
+    let found = left.violations();
+    assert!(found.iter().any(is_double), "the published limit: {found:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn manifest_without_a_settle_time_shows_doubles() {
+    let careless = Design {
+        edit: Some(("settle   = \"600ms\"", "settle   = \"1ms\"")),
+        ..always(Mishap::LateCommit, Class::Keyed)
+    };
+    let left = left(careless, double).await;
+    assert_eq!(void(&left.oracle, &[Mishap::LateCommit]), []);
+    let found = left.violations();
+    assert!(found.iter().any(is_double), "{found:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn manifest_that_resends_what_nobody_can_ask_for_shows_doubles() {
+    let careless = Design {
+        edit: Some(("on_doubt = \"park\"", "on_doubt = \"resend\"")),
+        mode: Mode::Only {
+            mishap: Mishap::CommitThenDrop,
+            percent: 50,
+        },
+        ..Design::sound(1, Class::Append)
+    };
+    let left = left(careless, |books| books["entries"].as_u64().unwrap() > 9).await;
+    assert_eq!(void(&left.oracle, &[Mishap::CommitThenDrop]), []);
+    let found = left.violations();
+    assert!(found.iter().any(is_double), "{found:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn manifest_that_says_nothing_of_echoes_shows_worn_dossiers() {
+    let careless = Design {
+        edit: Some((
+            "echo      = '{dossier: .id, summary: (.text | lower | .[:24])}'",
+            "echo      = false",
+        )),
+        ..Design::sound(1, Class::Reporting)
+    };
+    let left = left(careless, |_| true).await;
+    let worn = eroded(&left).await.unwrap();
+    assert!(
+        !worn.is_empty(),
+        "a copy in upper case, cut short, is news where no echo is expected"
+    );
+}

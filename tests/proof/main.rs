@@ -1,0 +1,28 @@
+//! The proof over real processes: the built daemon, the oracle as a process of its own, real sockets and files, and
+//! everything that can die or stall in between. How to run it, and what it shows: `tests/README.md`.
+
+#![expect(
+    clippy::unwrap_used,
+    reason = "a test that cannot go on fails where it stands"
+)]
+
+#[path = "../oracle/mod.rs"]
+mod oracle;
+
+mod bad;
+mod cell;
+mod checks;
+mod controls;
+mod cover;
+mod deaths;
+mod demo;
+mod judge;
+mod matrix;
+mod model;
+mod node;
+mod proxy;
+mod run;
+mod source;
+mod support;
+mod target;
+mod world;

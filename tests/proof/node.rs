@@ -1,0 +1,265 @@
+//! The built daemon: its configuration, its life and its deaths.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use lienthong::admin::client::Client;
+use lienthong::admin::status::Status;
+use lienthong::demo::SECRETS;
+use lienthong::store::{self, Store};
+use rustix::process::{Pid, Signal, kill_process};
+use tokio::time::{Instant, sleep, timeout};
+
+use crate::support::{LIMIT, Process, install_tls, is_stopped, tail, until};
+
+const PROGRAM: &str = env!("CARGO_BIN_EXE_lienthong");
+
+/// Deliveries in these states are still on the way. What waits may wait for ever, for a parent that is parked: whether it
+/// may is for the judge to say.
+const OPEN: [&str; 3] = ["due", "in_doubt", "backing_off"];
+
+/// How often it is to be found at rest, one time after another.
+const QUIET: u32 = 3;
+
+/// Where the daemon of a province is now; it has another process and another port after each death.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Address(Arc<Mutex<Option<(Pid, String)>>>);
+
+impl Address {
+    fn set(&self, now: Option<(Pid, String)>) {
+        *self.0.lock().unwrap() = now;
+    }
+
+    /// Where the source is taken in, if the daemon lives.
+    pub(crate) fn hook(&self) -> Option<String> {
+        self.0.lock().unwrap().as_ref().map(|(_, hook)| hook.clone())
+    }
+
+    /// Signals the daemon from outside, whatever it is doing.
+    pub(crate) fn strike(&self, signal: Signal) {
+        // One that has died meanwhile does not hear it.
+        self.pid().map(|pid| kill_process(pid, signal));
+    }
+
+    /// Whether SIGSTOP has frozen the daemon.
+    pub(crate) fn is_stopped(&self) -> bool {
+        self.pid().is_some_and(is_stopped)
+    }
+
+    fn pid(&self) -> Option<Pid> {
+        self.0.lock().unwrap().as_ref().map(|(pid, _)| *pid)
+    }
+}
+
+/// What a daemon is started with.
+pub(crate) struct Site<'a> {
+    /// Where everything of it lies.
+    pub(crate) folder: &'a Path,
+    /// The folder of the adapter folders.
+    pub(crate) adapters: &'a Path,
+    /// Its tables `[adapter.NAME]`.
+    pub(crate) systems: &'a str,
+    /// Address where webhooks are taken; port 0 is another one for each process.
+    pub(crate) listen: &'a str,
+    /// Path of the webhook that the test speaks to.
+    pub(crate) hook: &'static str,
+}
+
+/// A daemon that is started again whenever it dies.
+pub(crate) struct Node {
+    folder: PathBuf,
+    hook: &'static str,
+    process: Process,
+    address: Address,
+    /// What the processes before this one have said.
+    before: String,
+    /// How long it lies still when it was stopped.
+    pause: Duration,
+    /// How often it was killed.
+    pub(crate) kills: u64,
+    /// How often it was stopped, and woke again.
+    pub(crate) stops: u64,
+}
+
+impl Node {
+    /// Writes the configuration and starts the first daemon, with this fail point armed: `NAME:NTH:ACT`. `address` is kept
+    /// up to date.
+    pub(crate) async fn start(
+        site: Site<'_>,
+        failpoint: Option<&str>,
+        pause: Duration,
+        address: Address,
+    ) -> Result<Self, String> {
+        let Site {
+            folder,
+            adapters,
+            systems,
+            listen,
+            hook,
+        } = site;
+        configure(folder, "admin.sock", adapters, systems, listen);
+        let mut node = Self {
+            folder: folder.to_owned(),
+            hook,
+            process: spawn(folder, failpoint),
+            address,
+            before: String::new(),
+            pause,
+            kills: 0,
+            stops: 0,
+        };
+        node.listening().await?;
+        Ok(node)
+    }
+
+    /// Waits until the daemon listens; one that was killed or stopped before is treated as ever.
+    async fn listening(&mut self) -> Result<(), String> {
+        loop {
+            let log = self.process.log();
+            if let Some((_, rest)) = log.split_once("webhooks on ")
+                && let Some((url, _)) = rest.split_once(',')
+            {
+                self.address
+                    .set(Some((self.process.pid(), format!("{url}{}", self.hook))));
+                return Ok(());
+            }
+            if !Box::pin(self.look_after()).await? {
+                sleep(Duration::from_millis(5)).await;
+            }
+        }
+    }
+
+    /// Looks after the daemon once: one that was killed is started again, without a fail point, one that was stopped is
+    /// woken after its pause. Whether there was something to do.
+    ///
+    /// # Errors
+    /// It ended in another way than by the kill that was meant for it.
+    pub(crate) async fn look_after(&mut self) -> Result<bool, String> {
+        if let Some(end) = self.process.ended() {
+            self.address.set(None);
+            if std::os::unix::process::ExitStatusExt::signal(&end) != Some(Signal::KILL.as_raw()) {
+                return Err(format!("the daemon ended by itself, {end}"));
+            }
+            self.kills += 1;
+            self.before = self.log();
+            self.process = spawn(&self.folder, None);
+            self.listening().await?;
+            return Ok(true);
+        }
+        if is_stopped(self.process.pid()) {
+            sleep(self.pause).await;
+            self.process.signal(Signal::CONT);
+            self.stops += 1;
+            return Ok(true);
+        }
+        Ok(false)
+    }
+
+    /// SIGKILL from outside, at whatever moment; the next look after it starts it again.
+    pub(crate) fn kill(&self) {
+        self.process.signal(Signal::KILL);
+    }
+
+    /// Waits until it was stopped by the blow that was meant for it.
+    pub(crate) async fn stopped(&self) -> Result<(), String> {
+        until("the daemon is stopped", async || {
+            is_stopped(self.process.pid()).then_some(())
+        })
+        .await
+    }
+
+    /// What a second daemon says that is started on the same store.
+    pub(crate) fn second(&self) -> Output {
+        command(&self.folder, None).output().unwrap()
+    }
+
+    /// What all its processes have said.
+    pub(crate) fn log(&self) -> String {
+        format!("{}{}", self.before, self.process.log())
+    }
+
+    /// Waits until nothing is left that it could do; a blow that was still to come may fall meanwhile.
+    ///
+    /// # Errors
+    /// That never comes about.
+    pub(crate) async fn rest(&mut self) -> Result<Status, String> {
+        install_tls();
+        let admin = Client::new(&self.folder.join("admin.sock")).map_err(|error| error.to_string())?;
+        let deadline = Instant::now() + LIMIT;
+        let mut last = None;
+        // An event that moves on between two of the counts is in neither of them: one look is not enough.
+        let mut quiet = 0;
+        while Instant::now() < deadline {
+            if self.look_after().await? {
+                continue;
+            }
+            // One that is frozen in the middle does not answer.
+            let asked = timeout(Duration::from_secs(2), admin.get::<Status>(&["status"], &[])).await;
+            if let Ok(Ok(status)) = asked {
+                let rows = &status.counts.deliveries;
+                let is_open = |state: &str| OPEN.contains(&state);
+                let busy = rows
+                    .iter()
+                    .any(|(_, _, state, count)| *count > 0 && is_open(state));
+                quiet = if busy || status.counts.outbox > 0 {
+                    0
+                } else {
+                    quiet + 1
+                };
+                if quiet == QUIET {
+                    return Ok(status);
+                }
+                last = Some(status.counts);
+            }
+            sleep(Duration::from_millis(10)).await;
+        }
+        Err(format!(
+            "the daemon never comes to rest: {last:?}\n{}",
+            tail(&self.log())
+        ))
+    }
+
+    /// Ends it as an operator does, and opens what it leaves behind.
+    pub(crate) async fn stop(mut self) -> Result<(Box<dyn Store>, String), String> {
+        self.process.signal(Signal::TERM);
+        let end = until("the daemon ends", async || self.process.ended()).await?;
+        if !end.success() {
+            return Err(format!("the daemon was told to end, and ended with {end}"));
+        }
+        let url = format!("sqlite://{}/lienthong.db", self.folder.display());
+        let store = store::open(&url).await.map_err(|error| error.to_string())?;
+        Ok((store, self.log()))
+    }
+}
+
+fn configure(folder: &Path, socket: &str, adapters: &Path, systems: &str, listen: &str) {
+    let (place, adapters) = (folder.display(), adapters.display());
+    let config = format!(
+        "[store]\nurl = \"sqlite://{place}/lienthong.db\"\n[http]\nlisten = \"{listen}\"\n\
+         [admin]\nsocket = \"{place}/{socket}\"\n[adapters]\nfolder = \"{adapters}\"\n{systems}"
+    );
+    std::fs::write(folder.join("lienthong.toml"), config).unwrap();
+}
+
+fn spawn(folder: &Path, failpoint: Option<&str>) -> Process {
+    Process::new(command(folder, failpoint).spawn().unwrap())
+}
+
+fn command(folder: &Path, failpoint: Option<&str>) -> Command {
+    let mut command = Command::new(PROGRAM);
+    command
+        .arg("run")
+        .arg("--config")
+        .arg(folder.join("lienthong.toml"))
+        .env("LIENTHONG_LOG", "info")
+        .env("NO_COLOR", "1")
+        .env_remove("LIENTHONG_FAILPOINT")
+        .envs(SECRETS)
+        .envs(failpoint.map(|point| ("LIENTHONG_FAILPOINT", point)))
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
+    command
+}

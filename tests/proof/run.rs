@@ -1,0 +1,213 @@
+//! Runs a cell: faults while the source speaks, then a phase without faults, one fresh record, then the judge.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use tokio::time::{Instant, sleep};
+
+use crate::cell::{Blow, Cell, Trouble, word};
+use crate::checks::{eroded, leaked, repeated};
+use crate::node::Node;
+use crate::oracle::asked::Class;
+use crate::oracle::judge::{Claim, Stand, void_of};
+use crate::oracle::mishap::Roll;
+use crate::proxy::{Proxy, Way};
+use crate::support::tail;
+use crate::target::Target;
+use crate::world::{Design, Left, World};
+
+/// Dossiers that the source speaks of at once.
+const DOSSIERS: u32 = 4;
+
+/// Versions of each.
+const VERSIONS: i64 = 3;
+
+/// How often it begins with others, while it waits for every fault to bite.
+const PATIENCE: u32 = 10;
+
+/// What a cell has shown.
+pub(crate) struct Shown {
+    kills: u64,
+    stops: u64,
+    /// Connections that met the proxy's fault.
+    ways: u64,
+    /// Requests that met the target's.
+    troubles: u64,
+    /// Records accepted, and requests that reached the target for them.
+    records: usize,
+    requests: u64,
+    /// Deliveries that were left to a person, by cause.
+    pub(crate) parked: BTreeMap<String, usize>,
+    took: Duration,
+}
+
+impl fmt::Display for Shown {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            kills,
+            stops,
+            ways,
+            troubles,
+            records,
+            requests,
+            parked,
+            took,
+        } = self;
+        write!(
+            f,
+            "{records} records, {requests} requests; {kills} kills, {stops} stops, {ways} troubles on the way, \
+             {troubles} at the target; parked {parked:?}; {:.1} s",
+            took.as_secs_f64()
+        )
+    }
+}
+
+/// Why a delivery of this class may be left to a person: only where nothing else can be promised.
+fn may_park(class: Class, trouble: Trouble, cause: &str) -> bool {
+    let strict = matches!(trouble, Trouble::Strict | Trouble::Mixed);
+    match class {
+        // Nobody can ask whether an entry is there; and one that follows it may be refused for its order.
+        Class::Append | Class::Batch => {
+            cause == "in-doubt-no-find" || (strict && cause == "refused-by-target")
+        }
+        // Nobody can ask how far the target has come.
+        Class::StepsBlind => cause == "in-doubt-no-find",
+        // The refusal of a create says that there is a record, not whose.
+        Class::Refusing => cause == "key-taken",
+        Class::Keyed | Class::Put | Class::AppendShown | Class::Steps | Class::Reporting => false,
+    }
+}
+
+/// Runs it.
+///
+/// # Errors
+/// Everything that was not as it should be, with all that is needed to run the cell alone.
+pub(crate) async fn run(cell: Cell) -> Result<Shown, String> {
+    let begun = Instant::now();
+    let alone = format!("\n  alone: PROOF_CELL={cell} cargo test --features failpoints --test proof matrix");
+    let left = attempt(cell)
+        .await
+        .map_err(|failure| format!("\n  {failure}{alone}"))?;
+    let wrong = wrong(cell, &left).await?;
+    if wrong.is_empty() {
+        return Ok(shown(&left, begun.elapsed()));
+    }
+    let log = tail(&left.log);
+    let kept = left.folder.keep();
+    let wrong = wrong.join("\n  ");
+    Err(format!(
+        "\n  {wrong}\n{log}{alone}\n  store and journal of the target: {}",
+        kept.display()
+    ))
+}
+
+async fn attempt(cell: Cell) -> Result<Left, String> {
+    let nth = Roll::new(cell.seed, "cell").between(1, 3);
+    let mut world = World::start(Design {
+        seed: cell.seed,
+        class: cell.class,
+        edit: None,
+        mode: cell.trouble.mode(),
+        way: Some(cell.way),
+        strike: Some((cell.point, cell.blow, nth)),
+    })
+    .await?;
+    let enough = AtomicBool::new(false);
+    let World {
+        node,
+        target,
+        proxy,
+        source,
+        ..
+    } = &mut world;
+    tokio::select! {
+        spoken = source.speak(DOSSIERS, VERSIONS, PATIENCE, &enough) => spoken?,
+        failure = watch(node, target, proxy.as_ref(), cell, &enough) => return Err(failure),
+    }
+    world.recover().await?;
+    world.end().await
+}
+
+/// Looks after the daemon, and says when every fault has bitten. Ends only where the daemon ends by itself.
+async fn watch(
+    node: &mut Node,
+    target: &Target,
+    proxy: Option<&Proxy>,
+    cell: Cell,
+    enough: &AtomicBool,
+) -> String {
+    loop {
+        if let Err(failure) = node.look_after().await {
+            return format!("{failure}\n{}", tail(&node.log()));
+        }
+        let struck = node.kills + node.stops > 0;
+        let on_the_way = cell.way == Way::Clear || proxy.is_some_and(|proxy| proxy.bitten() > 0);
+        if struck && on_the_way && !enough.load(Ordering::SeqCst) {
+            let books = target.books().await.unwrap_or_default();
+            let bitten = books["bitten"]
+                .as_object()
+                .is_some_and(|bitten| !bitten.is_empty());
+            enough.store(bitten || cell.trouble == Trouble::Sound, Ordering::SeqCst);
+        }
+        sleep(Duration::from_millis(20)).await;
+    }
+}
+
+/// Everything that is not as it should be.
+async fn wrong(cell: Cell, left: &Left) -> Result<Vec<String>, String> {
+    let mut wrong: Vec<String> = left.violations().iter().map(ToString::to_string).collect();
+    let struck = match cell.blow {
+        Blow::Kill => left.kills,
+        Blow::Stop => left.stops,
+    };
+    let mut faults = vec![(format!("{} at {}", word(cell.blow), word(cell.point)), struck)];
+    faults.extend((cell.way != Way::Clear).then(|| (word(cell.way), left.ways)));
+    faults.extend((cell.trouble != Trouble::Sound).then(|| (word(cell.trouble), troubles(left))));
+    wrong.extend(void_of(faults).iter().map(ToString::to_string));
+    for claim in &left.claims {
+        if let Stand::Parked(cause) = &claim.stand
+            && !may_park(cell.class, cell.trouble, cause)
+        {
+            let what = subject(claim);
+            wrong.push(format!(
+                "{what} is left to a person ({cause}), which this class need not"
+            ));
+        }
+    }
+    wrong.extend(repeated(left).await?);
+    wrong.extend(eroded(left).await?);
+    wrong.extend(leaked(&left.log));
+    Ok(wrong)
+}
+
+fn troubles(left: &Left) -> u64 {
+    left.oracle.bitten().values().sum()
+}
+
+fn shown(left: &Left, took: Duration) -> Shown {
+    let mut parked = BTreeMap::new();
+    for claim in &left.claims {
+        if let Stand::Parked(cause) = &claim.stand {
+            *parked.entry(cause.clone()).or_default() += 1;
+        }
+    }
+    Shown {
+        kills: left.kills,
+        stops: left.stops,
+        ways: left.ways,
+        troubles: troubles(left),
+        records: left.accepted.records.values().map(BTreeMap::len).sum(),
+        requests: left.oracle.requests(),
+        parked,
+        took,
+    }
+}
+
+fn subject(claim: &Claim) -> String {
+    match claim.item {
+        None => claim.key.clone(),
+        Some(place) => format!("item {place} of {}", claim.key),
+    }
+}
