@@ -183,8 +183,8 @@ fn suffered(suffered: &Suffered) -> String {
     let in_doubt = match doubts.len() {
         0 => "No call was left in doubt.".to_owned(),
         count => format!(
-            "{count} progress entries are parked in doubt: their calls ended unclear and the portal shows none.\n\
-             A person looks there; so did the judge:{}",
+            "Progress entries parked in doubt, as their calls ended unclear and the portal shows none: {count}.\n\
+             A person has to look there; the judge has looked too:{}",
             doubts.concat()
         ),
     };

@@ -2,6 +2,7 @@
 //! shares no code with the bus says whether the national portal holds them completely and exactly once. On trial, both
 //! stand-ins answer late, fail, cut connections and lose sessions meanwhile, and the verdict must be the same.
 
+mod adapters;
 mod doubt;
 pub mod input;
 pub mod judge;

@@ -4,8 +4,17 @@ use std::fmt;
 
 use crate::store::Counts;
 
-/// States of a delivery that is still on its way, and the words for them.
+/// States of a delivery that is still on its way.
 const ON_THE_WAY: [&str; 3] = ["due", "in_doubt", "backing_off"];
+
+/// The states that are shown, and the words for them.
+const SAID: [(&str, &str); 5] = [
+    ("parked", "parked"),
+    ("in_doubt", "in doubt"),
+    ("backing_off", "backing off"),
+    ("due", "due"),
+    ("waiting", "waiting"),
+];
 
 /// Where everything stands at one moment.
 #[derive(Debug, Clone)]
@@ -46,26 +55,17 @@ impl Standing {
 
 impl fmt::Display for Standing {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} recorded", self.recorded)?;
+        write!(f, "recorded {}", self.recorded)?;
         if let Some((done, all)) = self.acts {
-            write!(f, ", {done} of {all} acts done")?;
+            write!(f, " · acts {done}/{all}")?;
         }
-        write!(
-            f,
-            " · at the portal: dossiers {}, progress {}",
-            self.dossiers, self.progress
-        )?;
+        let (dossiers, progress) = (self.dossiers, self.progress);
+        write!(f, " · at the portal {dossiers}, progress {progress}")?;
         let mut before = " · ";
-        for (state, said) in [
-            ("due", "due"),
-            ("waiting", "waiting"),
-            ("in_doubt", "in doubt"),
-            ("backing_off", "backing off"),
-            ("parked", "parked"),
-        ] {
+        for (state, said) in SAID {
             let count = self.deliveries(state);
             if count > 0 {
-                write!(f, "{before}{count} {said}")?;
+                write!(f, "{before}{said} {count}")?;
                 before = ", ";
             }
         }
@@ -102,7 +102,7 @@ mod tests {
     fn what_is_not_there_is_not_said() {
         assert_eq!(
             standing(&[("applied", 9), ("in_doubt", 2), ("parked", 1), ("in_doubt", 1)]).to_string(),
-            "60 recorded, 100 of 155 acts done · at the portal: dossiers 58, progress 120 · 3 in doubt, 1 parked"
+            "recorded 60 · acts 100/155 · at the portal 58, progress 120 · parked 1, in doubt 3"
         );
         assert!(standing(&[]).to_string().ends_with("progress 120"));
     }

@@ -10,6 +10,7 @@ use serde_json::{Map, Value, json};
 use tempfile::TempDir;
 use tokio::time::{Instant, sleep};
 
+use super::adapters;
 use super::standing::Standing;
 use super::trial::{self, Trial};
 use crate::clock::SystemClock;
@@ -107,9 +108,10 @@ impl World {
     ) -> Result<(Self, Vec<Fault>), DemoError> {
         let folder = tempfile::Builder::new().prefix("lienthong-demo-").tempdir()?;
         let adapters = match adapters {
-            None => shipped(folder.path())?,
-            Some(given) if circumstances.trial.seed().is_none() => given.to_owned(),
-            Some(given) => copied(given, folder.path())?,
+            None => adapters::shipped(folder.path())?,
+            // A folder that is not there is told by whoever reads it.
+            Some(given) if circumstances.trial.seed().is_none() || !given.is_dir() => given.to_owned(),
+            Some(given) => adapters::copied(given, folder.path())?,
         };
         let mut portal = stand_in(
             folder.path(),
@@ -308,36 +310,6 @@ async fn record(one_stop: &Sandbox, rows: impl IntoIterator<Item = (usize, Value
         }
     }
     faults
-}
-
-/// The shipped adapters, written where they can be looked at.
-fn shipped(folder: &Path) -> std::io::Result<PathBuf> {
-    let target = folder.join("adapters");
-    std::fs::create_dir(&target)?;
-    crate::adapter::shipped::write(&target)?;
-    Ok(target)
-}
-
-/// Other adapters, copied to where they may be changed.
-fn copied(from: &Path, folder: &Path) -> std::io::Result<PathBuf> {
-    let target = folder.join("adapters");
-    copy(from, &target)?;
-    Ok(target)
-}
-
-fn copy(from: &Path, to: &Path) -> std::io::Result<()> {
-    std::fs::create_dir(to)?;
-    for entry in std::fs::read_dir(from)? {
-        let entry = entry?;
-        let target = to.join(entry.file_name());
-        // What a link leads to is copied, so that nothing outside is written to.
-        if entry.path().is_dir() {
-            copy(&entry.path(), &target)?;
-        } else {
-            std::fs::copy(entry.path(), &target)?;
-        }
-    }
-    Ok(())
 }
 
 /// Options of a stand-in that keeps its rows in the world's folder; settings by the name of their secret.

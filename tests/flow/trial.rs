@@ -124,7 +124,7 @@ async fn trial_in_which_a_fault_never_bit_is_void() {
     ] {
         assert!(ran.out.contains(said), "{said:?} in {}", ran.out);
     }
-    for said in ["--seed 3", "1 recorded", "dossiers 1, progress "] {
+    for said in ["--seed 3", "recorded 1 · acts ", " · at the portal 1, progress "] {
         assert!(ran.err.contains(said), "{said:?} in {}", ran.err);
     }
     assert!(
