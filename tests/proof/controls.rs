@@ -6,23 +6,33 @@ use std::sync::atomic::AtomicBool;
 
 use serde_json::Value;
 
+use crate::cell::{Blow, Point};
 use crate::checks::eroded;
 use crate::oracle::asked::Class;
 use crate::oracle::judge::{Violation, void};
-use crate::oracle::mishap::{Mishap, Mode};
+use crate::oracle::mishap::{Mishap, Mode, Times};
+use crate::proxy::Way;
 use crate::support::until;
-use crate::world::{Design, Left, World};
+use crate::world::{Design, Left, TIMES, World};
 
 /// The source speaks of three dossiers, and the target goes on as it is until its books show this. What is left.
 async fn left(design: Design, shows: impl Fn(&Value) -> bool) -> Left {
     let mut world = World::start(design).await.unwrap();
-    world.source.speak(3, 3, 1, &AtomicBool::new(true)).await.unwrap();
-    until("the books show it", async || {
-        let books = world.target.books().await.ok()?;
-        shows(&books).then_some(())
-    })
-    .await
-    .unwrap();
+    let World {
+        node, target, source, ..
+    } = &mut world;
+    let shown = async {
+        source.speak(3, 3, 1, &AtomicBool::new(true)).await?;
+        until("the books show it", async || {
+            let books = target.books().await.ok()?;
+            shows(&books).then_some(())
+        })
+        .await
+    };
+    tokio::select! {
+        shown = shown => shown.unwrap(),
+        failure = node.live() => panic!("{failure}"),
+    }
     world.recover().await.unwrap();
     world.end().await.unwrap()
 }
@@ -54,13 +64,22 @@ async fn target_that_commits_later_than_its_settle_time_shows_doubles() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn manifest_without_a_settle_time_shows_doubles() {
+async fn search_that_lags_longer_than_the_settle_time_shows_doubles() {
+    // the manifest says less than a second, the search needs two to six
     let careless = Design {
-        edit: Some(("settle   = \"600ms\"", "settle   = \"1ms\"")),
-        ..always(Mishap::LateCommit, Class::Keyed)
+        times: Times {
+            settle_ms: 20_000,
+            ..TIMES
+        },
+        way: Some(Way::Clear),
+        strike: Some((Point::Answered, Blow::Kill, 1)),
+        ..always(Mishap::SearchLag, Class::Keyed)
     };
     let left = left(careless, double).await;
-    assert_eq!(void(&left.oracle, &[Mishap::LateCommit]), []);
+    assert_eq!(
+        (left.kills, void(&left.oracle, &[Mishap::SearchLag])),
+        (1, vec![])
+    );
     let found = left.violations();
     assert!(found.iter().any(is_double), "{found:?}");
 }

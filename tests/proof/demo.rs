@@ -16,7 +16,7 @@ use tokio::time::{Instant, sleep};
 use crate::checks::leaked;
 use crate::node::{Address, Node, Site};
 use crate::oracle::mishap::Roll;
-use crate::support::{install_tls, tail};
+use crate::support::{folder, install_tls, tail};
 
 /// How often the daemon is killed.
 const KILLS: u64 = 10;
@@ -85,7 +85,7 @@ fn held(portal: &Sandbox) -> usize {
 #[tokio::test(flavor = "multi_thread")]
 async fn ten_kills_while_sixty_dossiers_are_worked_on_lose_nothing_and_double_nothing() {
     install_tls();
-    let folder = tempfile::tempdir().unwrap();
+    let folder = folder();
     let adapters = adapters(folder.path());
     let listen = free();
     let portal = [

@@ -15,7 +15,7 @@ use crate::run::{Shown, run};
 const CELLS: usize = 120;
 
 /// Cells that run at the same time: most of their time they wait.
-const AT_ONCE: usize = 8;
+const AT_ONCE: usize = 6;
 
 fn sizes() -> [usize; 5] {
     [

@@ -175,6 +175,16 @@ impl Node {
         command(&self.folder, None).output().unwrap()
     }
 
+    /// Looks after the daemon as long as anybody waits for that. Ends only where the daemon ends by itself: why.
+    pub(crate) async fn live(&mut self) -> String {
+        loop {
+            if let Err(failure) = self.look_after().await {
+                return format!("{failure}\n{}", tail(&self.log()));
+            }
+            sleep(Duration::from_millis(20)).await;
+        }
+    }
+
     /// What all its processes have said.
     pub(crate) fn log(&self) -> String {
         format!("{}{}", self.before, self.process.log())

@@ -16,7 +16,7 @@ use crate::oracle::mishap::Roll;
 use crate::proxy::{Proxy, Way};
 use crate::support::tail;
 use crate::target::Target;
-use crate::world::{Design, Left, World};
+use crate::world::{Design, Left, TIMES, World};
 
 /// Dossiers that the source speaks of at once.
 const DOSSIERS: u32 = 4;
@@ -25,7 +25,7 @@ const DOSSIERS: u32 = 4;
 const VERSIONS: i64 = 3;
 
 /// How often it begins with others, while it waits for every fault to bite.
-const PATIENCE: u32 = 10;
+const PATIENCE: u32 = 16;
 
 /// What a cell has shown.
 pub(crate) struct Shown {
@@ -110,6 +110,7 @@ async fn attempt(cell: Cell) -> Result<Left, String> {
         class: cell.class,
         edit: None,
         mode: cell.trouble.mode(),
+        times: TIMES,
         way: Some(cell.way),
         strike: Some((cell.point, cell.blow, nth)),
     })

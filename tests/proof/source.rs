@@ -21,6 +21,9 @@ const REPEATED: u8 = 25;
 /// Longest time between two statements about a dossier.
 const RHYTHM_MS: u64 = 120;
 
+/// Each round begins so much later after the one before it than that one did.
+const ROUND: Duration = Duration::from_millis(200);
+
 /// The source.
 pub(crate) struct Source {
     daemon: Address,
@@ -58,6 +61,8 @@ impl Source {
                 if round > 0 && enough.load(Ordering::SeqCst) {
                     break;
                 }
+                // what was said before needs time to meet the faults
+                sleep(ROUND * round).await;
                 self.tell_all(lane + round * at_once, versions).await?;
             }
             Ok(())

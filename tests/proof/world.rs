@@ -17,7 +17,7 @@ use crate::oracle::mishap::{Mode, Times};
 use crate::oracle::model::Oracle;
 use crate::proxy::{Proxy, Strike, Way};
 use crate::source::Source;
-use crate::support::until;
+use crate::support::{folder, until};
 use crate::target::Target;
 
 /// What the adapters beside the oracle declare.
@@ -40,6 +40,8 @@ pub(crate) struct Design {
     /// What is otherwise in the adapter's manifest: a piece of it, and what stands in its place.
     pub(crate) edit: Option<(&'static str, &'static str)>,
     pub(crate) mode: Mode,
+    /// What the target keeps to; what its adapter declares unless a test says otherwise.
+    pub(crate) times: Times,
     /// `None`: nothing stands between the daemon and its target.
     pub(crate) way: Option<Way>,
     /// Where the daemon is struck, how, and at the how manieth time that it comes there.
@@ -54,6 +56,7 @@ impl Design {
             class,
             edit: None,
             mode: Mode::Sound,
+            times: TIMES,
             way: None,
             strike: None,
         }
@@ -73,12 +76,13 @@ pub(crate) struct World {
 
 impl World {
     pub(crate) async fn start(design: Design) -> Result<Self, String> {
-        let folder = tempfile::tempdir().unwrap();
+        let folder = folder();
         let Design {
             seed,
             class,
             edit,
             mode,
+            times,
             way,
             strike,
         } = design;
@@ -86,7 +90,7 @@ impl World {
             seed,
             class,
             mode,
-            times: TIMES,
+            times,
         };
         let target = Target::start(folder.path(), plan).await?;
         // The proxy must know whom to strike before there is anybody to strike.
