@@ -1,5 +1,8 @@
 //! When to try again: the retry policy of deliveries, pulls and reconnections.
 //!
+//! Delays are spread by chance. The generator belongs to the thread: `fastrand::seed` makes what follows on it repeatable,
+//! which the simulation needs.
+//!
 //! The only room that knows the crate `backoff`. That crate is no longer maintained (RUSTSEC-2025-0012, no known
 //! vulnerability); everything here could move to another one without a caller noticing.
 
@@ -39,14 +42,15 @@ impl Policy {
             .with_initial_interval(self.first)
             .with_max_interval(self.max)
             .with_multiplier(2.0)
-            .with_randomization_factor(0.5)
+            .with_randomization_factor(0.0)
             .with_max_elapsed_time(None)
             .build();
         // Beyond 40 doublings every policy has long reached its longest delay.
         for _ in 1..failures.min(40) {
             backoff.next_backoff();
         }
-        backoff.next_backoff()
+        let centre = backoff.next_backoff()?;
+        Some(centre.mul_f64(0.5 + fastrand::f64()))
     }
 }
 
@@ -76,6 +80,15 @@ mod tests {
             spread.len() > 1,
             "twenty deliveries that failed together come back at the same instant"
         );
+    }
+
+    #[test]
+    fn seeded_thread_spreads_its_delays_the_same_way_again() {
+        let delays = || {
+            fastrand::seed(7);
+            [1, 2, 3].map(|failures| POLICY.delay(failures, Duration::ZERO))
+        };
+        assert_eq!(delays(), delays());
     }
 
     #[test]

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
-use tokio::sync::{Mutex, mpsc, oneshot};
+use tokio::sync::{Mutex, mpsc};
 use tokio::time::timeout;
 
 use super::{Broker, BrokerError, Receipt, Received};
@@ -19,14 +19,11 @@ const CONFIRM_TIMEOUT: Duration = Duration::from_secs(30);
 /// How long `receive` waits for the first event.
 const QUIET: Duration = Duration::from_millis(500);
 
-/// The subscriber's answer to the publisher.
-pub(super) type Confirm = oneshot::Sender<()>;
-
 /// The in-process broker.
 #[derive(Debug)]
 pub struct Loopback {
-    publisher: mpsc::Sender<(Event, Confirm)>,
-    subscriber: Mutex<mpsc::Receiver<(Event, Confirm)>>,
+    publisher: mpsc::Sender<Received>,
+    subscriber: Mutex<mpsc::Receiver<Received>>,
 }
 
 impl Loopback {
@@ -56,9 +53,9 @@ impl Broker for Loopback {
     async fn publish(&self, events: Vec<Event>) -> Result<Vec<bool>, BrokerError> {
         let mut confirms = Vec::with_capacity(events.len());
         for event in events {
-            let (confirm, confirmed) = oneshot::channel();
+            let (receipt, confirmed) = Receipt::new();
             self.publisher
-                .send((event, confirm))
+                .send(Received { event, receipt })
                 .await
                 .map_err(|_| BrokerError::Closed)?;
             confirms.push(confirmed);
@@ -76,20 +73,11 @@ impl Broker for Loopback {
         if let Ok(0) = timeout(QUIET, subscriber.recv_many(&mut received, limit)).await {
             return Err(BrokerError::Closed);
         }
-        Ok(received
-            .into_iter()
-            .map(|(event, confirm)| Received {
-                event,
-                receipt: Receipt(confirm),
-            })
-            .collect())
+        Ok(received)
     }
 
     async fn acknowledge(&self, receipts: Vec<Receipt>) -> Result<(), BrokerError> {
-        for Receipt(confirm) in receipts {
-            // A publisher that no longer waits finds the event in the journal when it publishes again.
-            let _gone = confirm.send(());
-        }
+        receipts.into_iter().for_each(Receipt::acknowledge);
         Ok(())
     }
 }

@@ -4,6 +4,7 @@
 //! and a receiver answers for an event only after its own commit. Retries live in the outbox, never here.
 
 use async_trait::async_trait;
+use tokio::sync::oneshot;
 
 use crate::event::Event;
 
@@ -33,7 +34,22 @@ pub struct Received {
 
 /// Proof of having received one event.
 #[derive(Debug)]
-pub struct Receipt(loopback::Confirm);
+pub struct Receipt(oneshot::Sender<()>);
+
+impl Receipt {
+    /// A receipt, and the ear of the broker that gave it: hears the acknowledgement, or that there will be none.
+    #[must_use]
+    pub fn new() -> (Self, oneshot::Receiver<()>) {
+        let (answer, ear) = oneshot::channel();
+        (Self(answer), ear)
+    }
+
+    /// Acknowledges the event towards the broker that gave the receipt. A broker that no longer listens brings the event
+    /// again, and the journal knows it then.
+    pub fn acknowledge(self) {
+        let _gone = self.0.send(());
+    }
+}
 
 /// A broker.
 #[async_trait]
