@@ -1,0 +1,89 @@
+//! What a run is to be.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use lienthong::adapter::Adapter;
+
+use crate::controls::Control;
+use crate::oracle::asked::Class;
+use crate::oracle::mishap::{Mode, Roll};
+
+/// The classes of targets.
+pub(crate) const CLASSES: [Class; 9] = Class::ALL;
+
+/// What a run is to be.
+#[derive(Debug, Clone)]
+pub(crate) struct Plan {
+    pub(crate) seed: u64,
+    pub(crate) targets: Vec<(Class, Mode)>,
+    pub(crate) dossiers: u32,
+    /// Versions of all dossiers together.
+    pub(crate) versions: u32,
+    /// How often nodes die.
+    pub(crate) deaths: u32,
+    /// How often clocks are turned.
+    pub(crate) turned: u32,
+    /// How often a target goes away or comes back.
+    pub(crate) outages: u32,
+    /// Of a hundred passes through a gap, how many hold.
+    pub(crate) held: u8,
+    /// Whether some versions are such that no target will ever take them.
+    pub(crate) bad: bool,
+    /// Whether the broker makes mistakes.
+    pub(crate) broker: bool,
+    pub(crate) control: Option<Control>,
+    /// Adapters in place of those of the kit, by the system's name.
+    pub(crate) adapters: BTreeMap<String, Arc<Adapter>>,
+}
+
+impl Plan {
+    /// A run in which nothing happens by itself and nothing goes wrong.
+    pub(crate) fn still(seed: u64, targets: Vec<(Class, Mode)>) -> Self {
+        Self {
+            seed,
+            targets,
+            dossiers: 0,
+            versions: 0,
+            deaths: 0,
+            turned: 0,
+            outages: 0,
+            held: 0,
+            bad: false,
+            broker: false,
+            control: None,
+            adapters: BTreeMap::new(),
+        }
+    }
+
+    /// The run that belongs to a seed.
+    pub(crate) fn of(seed: u64) -> Self {
+        let mut roll = Roll::new(seed, "plan");
+        let mut targets: Vec<(Class, Mode)> = Vec::new();
+        for _ in 0..roll.between(1, 2) {
+            let class = *roll.among(&CLASSES);
+            let percent = *roll.among(&[10, 25, 50]);
+            let mode = match roll.between(0, 9) {
+                0 => Mode::Strict { percent },
+                1 => Mode::Busy { percent },
+                _ => Mode::Mixed { percent },
+            };
+            if targets.iter().all(|(other, _)| *other != class) {
+                targets.push((class, mode));
+            }
+        }
+        let mut up_to = |most: u64| u32::try_from(roll.between(0, most)).unwrap_or(0);
+        let dossiers = 1 + up_to(3);
+        Self {
+            dossiers,
+            versions: dossiers + up_to(6),
+            deaths: up_to(4),
+            turned: up_to(6).saturating_sub(4),
+            outages: up_to(4),
+            held: *roll.among(&[3, 10, 30, 60]),
+            bad: roll.of_hundred() < 30,
+            broker: roll.of_hundred() < 70,
+            ..Self::still(seed, targets)
+        }
+    }
+}

@@ -1,0 +1,278 @@
+//! One run from its plan to the judge's word.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use jiff::SignedDuration;
+use serde_json::json;
+
+use crate::gates::Gap;
+use crate::kit::{Kit, runtime};
+use crate::oracle::asked::Class;
+use crate::oracle::judge::{Accepted, Claim, Expects, Stand, judge};
+use crate::oracle::ledger::claims;
+use crate::oracle::mishap::Mishap;
+use crate::oracle::source::{TEXT, key};
+use crate::plan::Plan;
+use crate::target::locked;
+use crate::world::{Turn, World};
+
+/// How long nothing may happen by itself after a rest.
+const LATER: SignedDuration = SignedDuration::from_hours(1);
+
+/// What came of a run.
+pub(crate) struct Report {
+    pub(crate) plan: Plan,
+    pub(crate) trace: Vec<String>,
+    /// What must not be, each with the number of its invariant; empty in good order.
+    pub(crate) violations: Vec<String>,
+    pub(crate) bites: Bites,
+}
+
+/// How often each fault bit, over as many runs as are added up.
+#[derive(Debug, Default)]
+pub(crate) struct Bites {
+    pub(crate) runs: u64,
+    pub(crate) turns: u64,
+    pub(crate) redelivered: u64,
+    pub(crate) unconfirmed: u64,
+    pub(crate) unanswered: u64,
+    /// Rows whose doubt had to be settled.
+    pub(crate) doubts: u64,
+    pub(crate) repeated: u64,
+    /// Words of officers at target systems.
+    pub(crate) officers: u64,
+    pub(crate) parked: BTreeMap<String, u64>,
+    pub(crate) mishaps: BTreeMap<Mishap, u64>,
+    /// By kind of stage and gap.
+    pub(crate) deaths: BTreeMap<(String, Gap), u64>,
+}
+
+impl Bites {
+    pub(crate) fn add(&mut self, other: &Self) {
+        self.runs += other.runs;
+        self.turns += other.turns;
+        self.redelivered += other.redelivered;
+        self.unconfirmed += other.unconfirmed;
+        self.unanswered += other.unanswered;
+        self.doubts += other.doubts;
+        self.repeated += other.repeated;
+        self.officers += other.officers;
+        for (cause, count) in &other.parked {
+            *self.parked.entry(cause.clone()).or_default() += count;
+        }
+        for (mishap, count) in &other.mishaps {
+            *self.mishaps.entry(*mishap).or_default() += count;
+        }
+        for (place, count) in &other.deaths {
+            *self.deaths.entry(place.clone()).or_default() += count;
+        }
+    }
+}
+
+impl fmt::Display for Bites {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(
+            f,
+            "{} runs of {} turns: {} redeliveries, {} lost confirms, {} answers that never came, {} doubts, {} records told \
+             again",
+            self.runs,
+            self.turns,
+            self.redelivered,
+            self.unconfirmed,
+            self.unanswered,
+            self.doubts,
+            self.repeated
+        )?;
+        writeln!(f, "parked: {:?}", self.parked)?;
+        let mishaps: Vec<String> = self
+            .mishaps
+            .iter()
+            .map(|(mishap, times)| format!("{mishap} {times}"))
+            .collect();
+        writeln!(f, "mishaps: {}", mishaps.join(", "))?;
+        let deaths: Vec<String> = self
+            .deaths
+            .iter()
+            .map(|((stage, gap), times)| format!("{stage} {gap:?} {times}"))
+            .collect();
+        write!(f, "deaths: {}", deaths.join(", "))
+    }
+}
+
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "seed {}: {:?}", self.plan.seed, self.plan)?;
+        for line in &self.trace {
+            writeln!(f, "  {line}")?;
+        }
+        for violation in &self.violations {
+            writeln!(f, "{violation}")?;
+        }
+        Ok(())
+    }
+}
+
+/// Runs a plan. To be called on a big stack.
+pub(crate) fn run(plan: Plan) -> Report {
+    let kit = Kit::get();
+    runtime().block_on(async {
+        let mut world = World::new(kit, plan);
+        world.storm().await;
+        finish(world).await
+    })
+}
+
+/// Brings a world to rest and judges it.
+pub(crate) async fn finish(mut world: World) -> Report {
+    let mut violations = Vec::new();
+    if !world.quiet().await {
+        violations.push("I11 liveness: the province never came to rest".to_owned());
+    }
+    let fresh = key(world.begin(1));
+    if !world.quiet().await {
+        violations.push("I11 liveness: the province never came to rest after a fresh dossier".to_owned());
+    }
+    let before = world.activity();
+    world.take(Turn::Pass(LATER)).await;
+    if !world.quiet().await || world.activity() != before {
+        violations.push(format!(
+            "I9 echo: {before:?} said before a silent hour, {:?} after it",
+            world.activity()
+        ));
+    }
+    violations.append(&mut world.seen);
+    violations.append(&mut locked(&world.ground.honesty).broken);
+    let mut bites = Bites {
+        runs: 1,
+        turns: world.turns,
+        doubts: world.ground.gates.doubts(),
+        ..Bites::default()
+    };
+    let (accepted, bad) = {
+        let source = locked(&world.ground.source);
+        (source.accepted.clone(), source.bad())
+    };
+    for (name, (class, target)) in &world.targets {
+        let store = &world.nodes[0].shared().expect("a province at rest is up").store;
+        let mut claims = claims(store.as_ref(), name, accepted.records.keys())
+            .await
+            .unwrap();
+        behind(&accepted, &mut claims);
+        let target = locked(target);
+        let accepted = match class {
+            Class::Steps | Class::StepsBlind => stepped(&accepted),
+            _ => accepted.clone(),
+        };
+        let found = judge(&accepted, expects(*class), &target.oracle, &claims);
+        violations.extend(found.iter().map(|violation| format!("{name}: {violation}")));
+        violations.extend(alive(&fresh, &claims).map(|problem| format!("{name}: {problem}")));
+        for claim in &claims {
+            if let Stand::Parked(cause) = &claim.stand {
+                *bites.parked.entry(format!("{name} {cause}")).or_default() += 1;
+                let is_bad = match claim.item {
+                    None => cause == "refused-by-target" && bad.contains(&claim.key),
+                    // Whether the dossier may be parked is judged there.
+                    Some(_) => cause == BEHIND,
+                };
+                if !is_bad && !may_park(*class).contains(&cause.as_str()) {
+                    violations.push(format!("{name}: I1 parked without need: {claim:?}"));
+                }
+            }
+        }
+        for (mishap, count) in target.oracle.bitten() {
+            *bites.mishaps.entry(*mishap).or_default() += count;
+        }
+        bites.unanswered += target.unanswered;
+    }
+    let mut exchange = locked(&world.ground.exchange);
+    bites.redelivered = exchange.redelivered();
+    bites.unconfirmed = exchange.unconfirmed();
+    let source = locked(&world.ground.source);
+    bites.repeated = source.tellings - source.answers;
+    drop(source);
+    if !exchange.is_empty() {
+        violations.push("I11 liveness: the broker still has events".to_owned());
+    }
+    drop(exchange);
+    for ((stage, gap), count) in &world.deaths {
+        let kind = stage.split(' ').next().unwrap_or(stage).to_owned();
+        *bites.deaths.entry((kind, *gap)).or_default() += count;
+    }
+    Report {
+        plan: world.plan.clone(),
+        trace: std::mem::take(&mut world.trace),
+        violations,
+        bites,
+    }
+}
+
+/// What a class is to end with.
+pub(crate) fn expects(class: Class) -> Expects {
+    Expects {
+        records: true,
+        entries: matches!(class, Class::Append | Class::AppendShown | Class::Batch),
+    }
+}
+
+/// Cause of a claim about an item that has no row yet.
+const BEHIND: &str = "behind-its-dossier";
+
+/// Items have no rows of their own before their dossier is there: where that is parked, so are they.
+fn behind(accepted: &Accepted, claims: &mut Vec<Claim>) {
+    for (key, places) in &accepted.items {
+        let stand = |item: Option<i64>| {
+            let mut of_key = claims.iter().filter(|claim| claim.key == *key);
+            of_key
+                .find(|claim| claim.item == item)
+                .map(|claim| claim.stand.clone())
+        };
+        if !matches!(stand(None), Some(Stand::Parked(_))) {
+            continue;
+        }
+        let missing: Vec<i64> = places
+            .iter()
+            .copied()
+            .filter(|place| stand(Some(*place)).is_none())
+            .collect();
+        claims.extend(missing.into_iter().map(|place| Claim {
+            key: key.clone(),
+            item: Some(place),
+            stand: Stand::Parked(BEHIND.to_owned()),
+        }));
+    }
+}
+
+/// What a system that takes steps ends with: its texts are those of the steps, whatever the dossier is about.
+fn stepped(accepted: &Accepted) -> Accepted {
+    let mut accepted = accepted.clone();
+    for versions in accepted.records.values_mut() {
+        for (version, record) in versions {
+            record["text"] = json!(format!("#{version} {TEXT}"));
+        }
+    }
+    accepted
+}
+
+/// The causes for which a class may park, because nobody could do better.
+fn may_park(class: Class) -> &'static [&'static str] {
+    match class {
+        // Entries without identity that nobody can ask for; and what a target refuses because the one before is parked.
+        Class::Append | Class::Batch => &["in-doubt-no-find", "refused-by-target"],
+        // Steps that nobody can ask about.
+        Class::StepsBlind => &["in-doubt-no-find"],
+        // The refusal of a create says that there is a record, not whose.
+        Class::Refusing => &["key-taken"],
+        _ => &[],
+    }
+}
+
+/// What of a fresh dossier did not arrive.
+fn alive<'a>(key: &'a str, claims: &'a [Claim]) -> impl Iterator<Item = String> + 'a {
+    let fresh = claims.iter().filter(move |claim| claim.key == key);
+    let stuck = fresh.clone().filter(|claim| claim.stand != Stand::Applied);
+    let none =
+        (fresh.count() == 0).then(|| "I11 liveness: the ledger knows nothing of a fresh dossier".to_owned());
+    none.into_iter()
+        .chain(stuck.map(|claim| format!("I11 liveness: of a fresh dossier {claim:?}")))
+}

@@ -1,0 +1,126 @@
+//! Runs by the number: each seed is a province of its own, a weather of its own and an order of its own.
+
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
+use std::thread;
+
+use lienthong::jq::on_big_stack;
+
+use crate::matrix::STAGES;
+use crate::oracle::mishap::Mishap;
+use crate::plan::Plan;
+use crate::report::{Bites, Report, run};
+
+/// Seeds unless the environment says otherwise.
+const SEEDS: u64 = 200;
+
+/// A number from the environment.
+pub(crate) fn number(name: &str) -> Option<u64> {
+    let text = std::env::var(name).ok()?;
+    Some(
+        text.parse()
+            .unwrap_or_else(|_| panic!("{name} is to be a whole number, not {text:?}")),
+    )
+}
+
+/// Runs these plans on all cores.
+pub(crate) fn sweep(count: u64, plan: impl Fn(u64) -> Plan + Sync) -> Result<Bites, Report> {
+    sweep_with(count, |number| run(plan(number)))
+}
+
+/// Makes these runs on all cores. The first one with a violation ends it.
+pub(crate) fn sweep_with(count: u64, run: impl Fn(u64) -> Report + Sync) -> Result<Bites, Report> {
+    let next = AtomicU64::new(0);
+    let over = AtomicBool::new(false);
+    let outcome = Mutex::new((Bites::default(), None::<(u64, Report)>));
+    let work = || {
+        while !over.load(Ordering::Relaxed) {
+            let number = next.fetch_add(1, Ordering::Relaxed);
+            if number >= count {
+                return;
+            }
+            let report = run(number);
+            let mut outcome = outcome.lock().unwrap_or_else(PoisonError::into_inner);
+            outcome.0.add(&report.bites);
+            if !report.violations.is_empty() && outcome.1.as_ref().is_none_or(|(first, _)| number < *first) {
+                over.store(true, Ordering::Relaxed);
+                outcome.1 = Some((number, report));
+            }
+        }
+    };
+    let cores = thread::available_parallelism().map_or(1, usize::from);
+    thread::scope(|scope| {
+        for _ in 0..cores {
+            scope.spawn(|| on_big_stack(work).expect("a thread with a big stack"));
+        }
+    });
+    let (bites, failed) = outcome.into_inner().unwrap_or_else(PoisonError::into_inner);
+    match failed {
+        Some((_, report)) => Err(report),
+        None => Ok(bites),
+    }
+}
+
+#[test]
+fn nothing_is_lost_doubled_or_stale_in_any_order() {
+    if let Some(seed) = number("SIMULATION_SEED") {
+        let report = on_big_stack(|| run(Plan::of(seed))).unwrap();
+        eprintln!("{report}");
+        assert!(
+            report.violations.is_empty(),
+            "seed {seed}: {:#?}",
+            report.violations
+        );
+        return;
+    }
+    let first = number("SIMULATION_FIRST").unwrap_or(1);
+    let count = number("SIMULATION_SEEDS").unwrap_or(SEEDS);
+    let bites = sweep(count, |number| Plan::of(first + number)).unwrap_or_else(|report| {
+        let seed = report.plan.seed;
+        panic!("{report}again alone: SIMULATION_SEED={seed} cargo test --test simulation nothing_is_lost -- --nocapture");
+    });
+    eprintln!("{bites}");
+    // A few runs may miss a fault; many may not.
+    if count >= SEEDS {
+        let silent = silent(&bites);
+        assert!(
+            silent.is_empty(),
+            "the runs prove nothing: these never bit: {silent:?}"
+        );
+    }
+}
+
+/// The faults that are to bite and did not.
+fn silent(bites: &Bites) -> Vec<String> {
+    let mut counted = vec![
+        ("redelivery".to_owned(), bites.redelivered),
+        ("lost confirm".to_owned(), bites.unconfirmed),
+        ("answer that never came".to_owned(), bites.unanswered),
+        ("doubt".to_owned(), bites.doubts),
+        ("record told again".to_owned(), bites.repeated),
+    ];
+    let mishaps = Mishap::ALL.into_iter().filter(|mishap| {
+        // The one is beyond every promise, the other is found by reconciling only.
+        !matches!(mishap, Mishap::LateBeyondSettle | Mishap::Restored)
+    });
+    counted.extend(mishaps.map(|mishap| {
+        let times = bites.mishaps.get(&mishap).copied().unwrap_or(0);
+        (mishap.to_string(), times)
+    }));
+    for (stage, gaps) in STAGES {
+        counted.extend(gaps.iter().map(|gap| {
+            let times = bites.deaths.get(&(stage.to_owned(), *gap)).copied().unwrap_or(0);
+            (format!("death in {stage} at {gap:?}"), times)
+        }));
+    }
+    let silent = counted.into_iter().filter(|(_, times)| *times == 0);
+    silent.map(|(fault, _)| fault).collect()
+}
+
+#[test]
+fn same_seed_gives_the_same_run() {
+    let trace = || on_big_stack(|| run(Plan::of(7)).trace).unwrap();
+    let first = trace();
+    assert!(first.len() > 50, "a run that does something");
+    assert_eq!(first, trace());
+}
