@@ -37,11 +37,11 @@ use crate::stage::subscribe::Subscribe;
 use crate::stage::{Progress, Shared, StageError};
 use crate::store::{self, StoreError};
 
-/// Threads that run mappings.
+/// Threads that run mappings, for each adapter, as long as there is work for them.
 const MAPPING_THREADS: usize = 2;
 
 /// Longest run of one mapping. The step bound ends a stuck one sooner; this is for what steps do not measure.
-const MAPPING_LIMIT: Duration = Duration::from_secs(5);
+const MAPPING_LIMIT: Duration = Duration::from_secs(10);
 
 /// Longest sleep of a stage that nothing wakes: a lost bell costs no more than this.
 const LONGEST_SLEEP: Duration = Duration::from_secs(1);
@@ -95,7 +95,12 @@ impl Node {
         let broker = broker::open(&config.broker)?;
         let workers = Workers::new(MAPPING_THREADS, MAPPING_LIMIT);
         let shared = Arc::new(Shared::open(store, broker, clock, adapters, workers).await?);
-        let webhooks = Webhooks::new(Arc::clone(&shared));
+        let doors: Vec<Webhooks> = shared
+            .adapters
+            .iter()
+            .filter(|adapter| !adapter.webhooks.is_empty())
+            .map(|adapter| Webhooks::new(Arc::clone(&shared), Arc::clone(adapter)))
+            .collect();
         let listener = TcpListener::bind(config.listen)
             .await
             .map_err(|source| NodeError::Listen {
@@ -116,9 +121,12 @@ impl Node {
             hard: CancellationToken::new(),
             shared,
         };
-        node.serve(listener, webhooks.routes());
+        let routes = doors
+            .iter()
+            .fold(Router::new(), |routes, door| routes.merge(door.routes()));
+        node.serve(listener, routes);
         node.serve(socket, admin::routes(Arc::clone(&node.shared), node.soft.clone()));
-        node.start_stages(webhooks)?;
+        node.start_stages(doors)?;
         tracing::info!(
             store.id = node.shared.store.id(),
             store = node.shared.store.version(),
@@ -130,18 +138,15 @@ impl Node {
         Ok(node)
     }
 
-    fn start_stages(&self, webhooks: Webhooks) -> Result<(), NodeError> {
+    fn start_stages(&self, doors: Vec<Webhooks>) -> Result<(), NodeError> {
         let shared = &self.shared;
-        let webhooks = Arc::new(webhooks);
-        self.drive("ingest", None, move || {
-            let stage = Arc::clone(&webhooks);
-            async move { stage.step().await }
-        });
-        let again = Arc::new(Again::new(Arc::clone(shared)));
-        self.drive("again", Some(shared.records.ear()), move || {
-            let stage = Arc::clone(&again);
-            async move { stage.step().await }
-        });
+        for door in doors {
+            let door = Arc::new(door);
+            self.drive("ingest", None, move || {
+                let stage = Arc::clone(&door);
+                async move { stage.step().await }
+            });
+        }
         let publish = Arc::new(Publish::new(Arc::clone(shared)));
         let published = CancellationToken::new();
         let end = published.clone().drop_guard();
@@ -158,6 +163,13 @@ impl Node {
         });
         for adapter in &shared.adapters {
             let connector = Arc::new(connector(shared, adapter)?);
+            if !adapter.webhooks.is_empty() || !adapter.pulls.is_empty() {
+                let again = Arc::new(Again::new(Arc::clone(shared), Arc::clone(adapter)));
+                self.drive("again", Some(shared.records.ear()), move || {
+                    let stage = Arc::clone(&again);
+                    async move { stage.step().await }
+                });
+            }
             for index in 0..adapter.pulls.len() {
                 let puller = Arc::new(Puller::new(
                     Arc::clone(shared),
@@ -316,7 +328,7 @@ fn connector(shared: &Arc<Shared>, adapter: &Arc<Adapter>) -> Result<Connector, 
         Arc::clone(adapter),
         Box::new(Http::new(adapter.connection.timeout)?),
         Arc::clone(&shared.clock),
-        Arc::clone(&shared.workers),
+        Arc::clone(shared.lane(adapter)),
     ))
 }
 

@@ -118,7 +118,7 @@ pub struct HostedAdapter {
     pub title: String,
     /// Version of its manifest, mappings and tables.
     pub version: String,
-    /// Why nothing is sent to it now, if its system refuses us.
+    /// Why it rests, if it does: its system refuses us, or a mapping is sick.
     pub pause: Option<Pause>,
 }
 

@@ -16,7 +16,7 @@ use tokio::sync::Mutex;
 use crate::adapter::{Adapter, Answer, Call, Failure, Request, Verdict, Word};
 use crate::clock::Clock;
 use crate::fault::Fault;
-use crate::jq::{Scope, Workers};
+use crate::jq::{Lane, Mark, Scope, Stuck};
 
 mod http;
 
@@ -58,7 +58,7 @@ pub struct Connector {
     adapter: Arc<Adapter>,
     transport: Box<dyn Transport>,
     clock: Arc<dyn Clock>,
-    workers: Arc<Workers>,
+    lane: Arc<Lane>,
     session: Mutex<Option<Session>>,
 }
 
@@ -75,19 +75,19 @@ struct Session {
 const RENEW_BEFORE: Duration = Duration::from_secs(15);
 
 impl Connector {
-    /// A connector for this adapter over this transport.
+    /// A connector for this adapter over this transport. `lane`: the threads on which the adapter's jq runs.
     #[must_use]
     pub fn new(
         adapter: Arc<Adapter>,
         transport: Box<dyn Transport>,
         clock: Arc<dyn Clock>,
-        workers: Arc<Workers>,
+        lane: Arc<Lane>,
     ) -> Self {
         Self {
             adapter,
             transport,
             clock,
-            workers,
+            lane,
             session: Mutex::new(None),
         }
     }
@@ -147,7 +147,11 @@ impl Connector {
         match (exchange.verdict.word, &exchange.answer) {
             (Word::Done, Some(answer)) => {
                 let (login, answer) = (login.clone(), answer.clone());
-                let read = self.workers.run(move || login.session(&answer, &scope)).await;
+                let (name, about) = (login.call.name.clone(), Mark::alone());
+                let read = self
+                    .lane
+                    .run(&name, about, move || login.session(&answer, &scope));
+                let read = read.await;
                 let Ok(Ok(Some(opened))) = read else {
                     let reason = match read {
                         Ok(Err(fault)) => Fault::to_string(&fault),
@@ -191,14 +195,19 @@ impl Connector {
 
     /// Builds the request, sends it once, judges the answer.
     async fn once(&self, call: &Call, input: &Value, scope: &Scope) -> Exchange {
+        let about = Mark::of(&input.to_string());
         let request = {
             let (call, input, scope) = (call.clone(), input.clone(), scope.clone());
-            self.workers.run(move || call.request(&input, &scope)).await
+            let name = call.name.clone();
+            let work = move || call.request(&input, &scope);
+            self.lane.run(&name, about, work).await
         };
         let request = match request {
             Ok(Ok(request)) => request,
-            Ok(Err(fault)) => return unsent(&fault.to_string(), scope),
-            Err(stuck) => return unsent(&stuck.to_string(), scope),
+            Ok(Err(fault)) => return unsent(Word::Refused, &fault.to_string(), scope),
+            // The machine's trouble, not the record's.
+            Err(stuck @ Stuck::NoThread) => return unsent(Word::Retry, &stuck.to_string(), scope),
+            Err(stuck) => return unsent(Word::Refused, &stuck.to_string(), scope),
         };
         let outcome = match self.transport.send(request).await {
             Ok(reply) => call.decode(reply.status, reply.headers, &reply.body),
@@ -206,9 +215,9 @@ impl Connector {
         };
         let judged = {
             let (call, scope, outcome) = (call.clone(), scope.clone(), outcome.clone());
-            self.workers
-                .run(move || call.judge(&outcome.as_ref(), &scope))
-                .await
+            let name = call.name.clone();
+            let work = move || call.judge(&outcome.as_ref(), &scope);
+            self.lane.run(&name, about, work).await
         };
         let verdict = judged.unwrap_or_else(|stuck| Verdict {
             word: if call.writes { Word::InDoubt } else { Word::Retry },
@@ -223,11 +232,11 @@ impl Connector {
     }
 }
 
-/// The call could not even be written down: nothing was sent, a person must mend the adapter.
-fn unsent(reason: &str, scope: &Scope) -> Exchange {
+/// The call could not even be written down: nothing was sent. Where it is refused, a person must mend the adapter.
+fn unsent(word: Word, reason: &str, scope: &Scope) -> Exchange {
     Exchange {
         verdict: Verdict {
-            word: Word::Refused,
+            word,
             reason: Some(reason.to_owned()),
             after: None,
         },

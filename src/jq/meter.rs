@@ -60,6 +60,7 @@ pub(super) enum Stop {
 thread_local! {
     static RUNNING: Cell<bool> = const { Cell::new(false) };
     static BIG_STACK: Cell<bool> = const { Cell::new(false) };
+    static STOPPED: Cell<bool> = const { Cell::new(false) };
     static STEPS: Cell<u64> = const { Cell::new(u64::MAX) };
     static MEMORY: Cell<u64> = const { Cell::new(u64::MAX) };
     static SIZE: Cell<u64> = const { Cell::new(u64::MAX) };
@@ -124,7 +125,21 @@ pub(super) fn within<T: Send>(bounds: Bounds, work: impl FnOnce() -> T + Send) -
         SIZE.set(u64::MAX);
         result.map_err(|payload| payload.downcast::<Stop>().map_or(Stop::Broken, |why| *why))
     });
-    outcome.unwrap_or(Err(Stop::NoThread))
+    let outcome = outcome.unwrap_or(Err(Stop::NoThread));
+    if let Err(Stop::Long | Stop::Big) = &outcome {
+        STOPPED.set(true);
+    }
+    outcome
+}
+
+/// Forgets that runs were stopped on this thread.
+pub(super) fn forget_stops() {
+    STOPPED.set(false);
+}
+
+/// Whether a run that this thread asked for has gone beyond its bounds since.
+pub(super) fn was_stopped() -> bool {
+    STOPPED.get()
 }
 
 /// Marks this thread as one that has [`STACK`].

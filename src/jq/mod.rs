@@ -24,11 +24,15 @@
 //!
 //! **What is left.** Bounds count what the engine does on our values. A single call of a regular expression and a
 //! single sort are estimated beforehand, not interrupted; [`Workers`] give up a thread that is stuck all the same, and
-//! the memory that the engine itself takes for each step (some hundred bytes) is bounded by the steps only.
+//! the memory that the engine itself takes for each step (some hundred bytes) is bounded by the steps and the stack only.
+//!
+//! **Who suffers.** Each adapter has a [`Lane`] of threads of its own. A record that ends in a bound is told as a fault
+//! that names the mapping; where it is several different ones in a row, the lane's [`Keeper`] lets the adapter rest.
 
 mod allowed;
 mod compile;
 mod filter;
+mod lane;
 mod library;
 mod meter;
 mod native;
@@ -40,6 +44,7 @@ mod walk;
 mod workers;
 
 pub use filter::{Filter, Scope};
+pub use lane::{Keeper, Lane, Mark, Sickness};
 pub use library::Library;
 pub use meter::{Bounds, on_big_stack};
 pub use tables::Tables;

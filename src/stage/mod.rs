@@ -5,24 +5,30 @@
 //! broker brings into the replica and says what targets should have, [`deliver`] brings it there. Stages do not call
 //! each other; each reads the table that the one before it wrote, and a bell only saves the wait for the next look.
 //! A step may die at any point: the next one goes on from the tables.
+//!
+//! What is an adapter's own (doors, pulls, kept records, deliveries) runs in loops of its own and on threads of its own,
+//! so that a broken system or mapping harms only itself; [`pause`] says when an adapter rests, and what goes on then.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
-use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
 
 use crate::adapter::Adapter;
 use crate::broker::{Broker, BrokerError};
 use crate::clock::{Anchor, Clock, HybridClock, Steady};
-use crate::jq::Workers;
+use crate::jq::{Lane, Workers};
 use crate::store::{Come, Store, StoreError, UNKNOWN_ADAPTER};
 
 pub mod deliver;
 pub mod ingest;
+mod pause;
 pub mod publish;
 pub mod subscribe;
+
+use pause::Nurse;
+pub use pause::{Pause, Pauses};
 
 /// How far a writer's clock may be ahead of ours before its events are held, and ours behind what it has shown before we
 /// take nothing in.
@@ -62,12 +68,12 @@ pub struct Shared {
     pub hybrid: HybridClock,
     /// Adapters that this node hosts.
     pub adapters: Vec<Arc<Adapter>>,
-    /// The threads that run mappings.
-    pub workers: Arc<Workers>,
+    /// The threads that run mappings, by adapter.
+    lanes: BTreeMap<String, Arc<Lane>>,
     /// This process start: the holder of the intents that it commits.
     pub start: String,
-    /// Adapters whose systems refuse us.
-    pub pauses: Pauses,
+    /// Adapters that rest.
+    pub pauses: Arc<Pauses>,
     /// Rings when there is something in the outbox.
     pub outbox: Bell,
     /// Rings when deliveries may have come due.
@@ -78,7 +84,7 @@ pub struct Shared {
 
 impl Shared {
     /// Takes up the store where the process before left it: its clocks go on, and what waited for a better mapping or for
-    /// an adapter that is hosted now is tried again.
+    /// an adapter that is hosted now is tried again. Each adapter gets threads of its own, like `workers`.
     ///
     /// # Errors
     /// The store is away.
@@ -121,16 +127,28 @@ impl Shared {
         }
         transaction.release_records(&come).await?;
         transaction.commit().await?;
+        let pauses: Arc<Pauses> = Arc::default();
+        let (nursed, nurses_clock) = (Arc::clone(&pauses), Arc::clone(&clock));
+        let lane = move |adapter: &Adapter| {
+            let nurse = Nurse {
+                adapter: adapter.name.clone(),
+                pauses: Arc::clone(&nursed),
+                clock: Arc::clone(&nurses_clock),
+            };
+            let lane = Lane::new(workers.another(), nurse);
+            (adapter.name.clone(), Arc::new(lane))
+        };
+        let lanes = adapters.iter().map(lane).collect();
         Ok(Self {
+            lanes,
+            pauses,
             store,
             broker,
             clock,
             steady,
             hybrid,
             adapters: adapters.into_iter().map(Arc::new).collect(),
-            workers: Arc::new(workers),
             start: uuid::Uuid::now_v7().simple().to_string(),
-            pauses: Pauses::default(),
             outbox: Bell::new(),
             deliveries: Bell::new(),
             records: Bell::new(),
@@ -144,45 +162,21 @@ impl Shared {
         self.hybrid.lead() > CLOCK_TOLERANCE
     }
 
+    /// The threads that run the mappings of a hosted adapter.
+    ///
+    /// # Panics
+    /// If the node does not host it.
+    #[must_use]
+    pub fn lane(&self, adapter: &Adapter) -> &Arc<Lane> {
+        self.lanes
+            .get(&adapter.name)
+            .expect("each hosted adapter has its lane")
+    }
+
     /// The hosted adapter of this name.
     #[must_use]
     pub fn adapter(&self, name: &str) -> Option<&Arc<Adapter>> {
         self.adapters.iter().find(|adapter| adapter.name == name)
-    }
-}
-
-/// Adapters that rest because their systems refuse us, not a record: entitlement, account, quota. Kept in memory: a node
-/// that starts tries again at once.
-#[derive(Debug, Default)]
-pub struct Pauses(Mutex<BTreeMap<String, Pause>>);
-
-/// One adapter's rest.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-pub struct Pause {
-    /// When the system is tried again.
-    pub until: Timestamp,
-    /// How it refused.
-    pub reason: String,
-}
-
-impl Pauses {
-    /// Lets an adapter rest.
-    pub fn begin(&self, adapter: &str, pause: Pause) {
-        self.held().insert(adapter.to_owned(), pause);
-    }
-
-    /// The rest of an adapter, as long as it lasts.
-    #[must_use]
-    pub fn of(&self, adapter: &str, now: Timestamp) -> Option<Pause> {
-        self.held()
-            .get(adapter)
-            .filter(|pause| now < pause.until)
-            .cloned()
-    }
-
-    fn held(&self) -> MutexGuard<'_, BTreeMap<String, Pause>> {
-        // Nobody panics while holding the lock with the map half changed.
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

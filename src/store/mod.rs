@@ -23,9 +23,9 @@ mod sqlite;
 pub use decisions::{Decided, Decision, Fate, LettersOf, Now, Verb, Walk};
 pub use past::{Journaled, Past, PastRecord};
 pub use rows::{
-    CLOCK_AHEAD, CREATE_OPEN, Come, Counts, DeadLetter, Delivery, EVENT, HeldRecord, InboxRow, InboxState,
-    Item, KeptRecord, ORPHAN, Outcome, Parent, Presence, Replica, ReplicaSummary, SUPERSEDED, Said, Sent,
-    State, Taken, UNKNOWN_ADAPTER, Wanted,
+    ADAPTER_PAUSED, CLOCK_AHEAD, CREATE_OPEN, Come, Counts, DeadLetter, Delivery, EVENT, HeldRecord,
+    InboxRow, InboxState, Item, KeptRecord, ORPHAN, Outcome, Parent, Presence, Replica, ReplicaSummary,
+    SUPERSEDED, Said, Sent, State, Taken, UNKNOWN_ADAPTER, Wanted,
 };
 
 /// Why the store could not do its work. The caller retries: nothing was written.

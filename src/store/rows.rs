@@ -13,6 +13,8 @@ pub const ORPHAN: &str = "orphan";
 pub const CLOCK_AHEAD: &str = "clock ahead";
 /// An event waits until the adapter that said it is known here.
 pub const UNKNOWN_ADAPTER: &str = "unknown adapter";
+/// A record waits until its adapter, whose mappings are sick, is tried again.
+pub const ADAPTER_PAUSED: &str = "adapter paused";
 /// A record waits until it is known what became of a create that may have made it.
 pub const CREATE_OPEN: &str = "create open";
 
@@ -44,10 +46,10 @@ pub struct InboxRow {
 }
 
 /// Whose kept records are meant.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Said {
-    /// Native records of the systems that are hosted here.
-    BySystems,
+    /// Native records that came through this adapter.
+    BySystem(String),
     /// Events of other nodes.
     ByNodes,
 }
@@ -86,7 +88,7 @@ pub struct Come {
 pub enum InboxState {
     /// It became an event.
     Mapped,
-    /// It cannot be placed yet: [`ORPHAN`], [`CLOCK_AHEAD`], [`UNKNOWN_ADAPTER`], [`CREATE_OPEN`].
+    /// It cannot be placed yet: [`ORPHAN`], [`CLOCK_AHEAD`], [`UNKNOWN_ADAPTER`], [`CREATE_OPEN`], [`ADAPTER_PAUSED`].
     Waiting(String),
     /// It can't be taken as it is; a dead letter.
     Refused(Fault),

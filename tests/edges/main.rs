@@ -20,6 +20,7 @@ mod joined;
 mod kept;
 mod odd;
 mod privacy;
+mod sick;
 mod store;
 mod support;
 mod tail;

@@ -264,11 +264,17 @@ impl Node {
                 ..slot.ready_when(move || teller.is_ready())
             });
         }
-        let again = Again::new(Arc::clone(shared));
-        let slot = Slot::of("again", again, |again| {
-            Box::pin(async move { again.step().await })
-        });
-        slots.push(slot.woken_by(&shared.records));
+        let tellers = shared
+            .adapters
+            .iter()
+            .filter(|adapter| !adapter.webhooks.is_empty() || !adapter.pulls.is_empty());
+        for adapter in tellers {
+            let again = Again::new(Arc::clone(shared), Arc::clone(adapter));
+            let slot = Slot::of("again", again, |again| {
+                Box::pin(async move { again.step().await })
+            });
+            slots.push(slot.woken_by(&shared.records));
+        }
         let publish = Publish::new(Arc::clone(shared));
         let slot = Slot::of("publish", publish, |publish| {
             Box::pin(async move { publish.step().await })
@@ -287,7 +293,7 @@ impl Node {
                 Arc::clone(adapter),
                 Box::new(line),
                 Arc::clone(&shared.clock),
-                Arc::clone(&shared.workers),
+                Arc::clone(shared.lane(adapter)),
             ));
             for index in 0..adapter.pulls.len() {
                 let (shared, adapter) = (Arc::clone(shared), Arc::clone(adapter));

@@ -113,6 +113,69 @@ fn what_grows_without_end_is_stopped() {
 }
 
 #[test]
+fn natives_and_builtins_are_no_way_round_the_bounds() {
+    let (text, list) = ("\"x\" * 3000000", "[range(1e5)]");
+    let table = [
+        ("hashing", format!("{text} as $x | last(repeat($x | sha256))")),
+        (
+            "signing",
+            format!("{text} as $x | last(repeat($x | hmac_sha256(\"k\")))"),
+        ),
+        ("normalising", format!("{text} as $x | last(repeat($x | nfc))")),
+        ("cleaning", "\"x \" * 1000000 | last(repeat(clean))".to_owned()),
+        ("folding", "\"x \" * 1000000 | last(repeat(fold))".to_owned()),
+        (
+            "comparing",
+            format!("{text} as $x | last(repeat($x | alike($x)))"),
+        ),
+        (
+            "names",
+            "\"x \" * 1000000 | last(repeat(split_name | join_name))".to_owned(),
+        ),
+        (
+            "times",
+            "\"20260305\" | last(repeat(parse_time(\"%Y%m%d\") | format_time(\"%Y%m%d\")))".to_owned(),
+        ),
+        (
+            "codes",
+            "last(repeat(1 | tostring | ascii_downcase | explode | implode))".to_owned(),
+        ),
+        ("quoting", "reduce range(40) as $i (\"'\"; @sh)".to_owned()),
+        (
+            "encoding",
+            "reduce range(99) as $i (\"x\" * 1000; @base64)".to_owned(),
+        ),
+        (
+            "writing",
+            "reduce range(99) as $i (\"x\" * 1000; [., .] | tostring)".to_owned(),
+        ),
+        ("splitting", format!("{text} | split(\"\")")),
+        (
+            "joining",
+            "[limit(1000; repeat(\"x\" * 100000))] | add".to_owned(),
+        ),
+        (
+            "sorting",
+            format!("{list} as $l | last(repeat($l | sort_by(-.)))"),
+        ),
+        (
+            "grouping",
+            format!("{list} as $l | last(repeat($l | group_by(. % 7)))"),
+        ),
+        (
+            "entries",
+            format!("{list} | map({{key: tostring, value: .}}) as $l | last(repeat($l | from_entries))"),
+        ),
+        ("walking", format!("{list} as $l | last(repeat($l | walk(.)))")),
+        ("replacing", "\"a\" * 1000000 | gsub(\"a\"; \"bbbb\")".to_owned()),
+    ];
+    for (name, code) in table {
+        let stopped = stopped(&code, SMALL).unwrap_or_default();
+        assert!(stopped.starts_with("mapping-too-"), "{name}: {code}: {stopped:?}");
+    }
+}
+
+#[test]
 fn deepest_recursion_fits_the_stack_under_the_default_bounds() {
     let table = [
         "def f: 1 + f; f",

@@ -13,7 +13,7 @@ mod natives;
 mod places;
 
 /// A folder with these files, opened.
-fn library(files: &[(&str, &str)]) -> Result<Library, Vec<String>> {
+pub(super) fn library(files: &[(&str, &str)]) -> Result<Library, Vec<String>> {
     let folder = tempfile::tempdir().unwrap();
     fs::create_dir(folder.path().join("tables")).unwrap();
     for (name, content) in files {
@@ -24,7 +24,7 @@ fn library(files: &[(&str, &str)]) -> Result<Library, Vec<String>> {
     Library::open(folder.path(), Arc::new(tables)).map_err(told)
 }
 
-fn at(line: usize) -> Place {
+pub(super) fn at(line: usize) -> Place {
     Place {
         file: "adapter.toml".to_owned(),
         line,

@@ -17,7 +17,7 @@ use super::work::{Way, Work};
 use crate::adapter::{Adapter, Call, Push, Verdict, Word};
 use crate::connector::Exchange;
 use crate::dossier::hash;
-use crate::jq::Scope;
+use crate::jq::{Mark, Scope};
 use crate::stage::{Shared, StageError};
 
 /// Works that make one call.
@@ -243,7 +243,10 @@ async fn verdicts(
         return Ok(None);
     };
     let (adapter, push, scope) = (Arc::clone(adapter), push.to_owned(), exchange.scope.clone());
-    let read = shared.workers.run(move || {
+    let operation = format!("push.{push}.verdicts");
+    let about = Mark::of(&answer.body.to_string());
+    let lane = Arc::clone(shared.lane(&adapter));
+    let read = lane.run(&operation, about, move || {
         let batch = push_of(&adapter, &push).and_then(|push| push.batch.as_ref());
         batch.map_or(Ok(None), |batch| batch.verdicts(&answer, &scope))
     });

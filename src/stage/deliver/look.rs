@@ -12,8 +12,8 @@ use super::{PLANNED, push_of};
 use crate::adapter::{Adapter, Decision, Verdict, Word};
 use crate::connector::Exchange;
 use crate::fault::Fault;
-use crate::jq::Scope;
-use crate::stage::Shared;
+use crate::jq::{Mark, Scope};
+use crate::stage::{Shared, pause};
 use crate::store::{Presence, State};
 
 /// What a target that is asked shows.
@@ -117,7 +117,10 @@ async fn read(
 ) -> Result<Shown, Fault> {
     let (adapter, name) = (Arc::clone(adapter), work.row.push.clone());
     let (native, view) = (work.native.clone(), work.view.clone());
-    let read = shared.workers.run(move || {
+    let operation = format!("push.{}.find", work.row.push);
+    let about = Mark::of(&(work.row.dossier, &work.row.item));
+    let lane = Arc::clone(shared.lane(&adapter));
+    let read = lane.run(&operation, about, move || {
         let push = push_of(&adapter, &name).expect(PLANNED);
         let find = push.find.as_ref().expect("planned because there is a find");
         let records = match &answer {
@@ -151,5 +154,5 @@ async fn read(
         Ok(Shown::Record(decision, remote))
     });
     read.await
-        .unwrap_or_else(|stuck| Err(Fault::new("mapping-too-long").found(stuck.to_string())))
+        .unwrap_or_else(|stuck| Err(pause::given_up(&operation, stuck)))
 }

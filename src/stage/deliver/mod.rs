@@ -16,18 +16,16 @@
 
 use std::collections::HashSet;
 use std::sync::Arc;
-use std::time::Duration;
 
 use futures_util::future::join_all;
 use jiff::Timestamp;
 
-use super::{Pause, Progress, Shared, StageError};
+use super::{Progress, Shared, StageError, pause};
 use crate::adapter::{Adapter, Push, Verdict, Word};
 use crate::connector::{Connector, Exchange};
 use crate::dossier::fold_code;
 use crate::failpoint;
-use crate::fault::Fault;
-use crate::jq::Scope;
+use crate::jq::{Mark, Scope, Stuck};
 use crate::store::{CodeKey, Delivery, State};
 
 mod batch;
@@ -44,9 +42,6 @@ use changes::{Changes, Lesson, key};
 use end::Settled;
 use plan::Plan;
 use work::Way;
-
-/// How long an adapter rests after an answer that refuses *us*: entitlement, account, quota.
-const PAUSE: Duration = Duration::from_mins(1);
 
 /// Calls that one exchange may take, each as long as the time-out: log in, call, log in anew, call again.
 const CALLS: u32 = 4;
@@ -134,7 +129,8 @@ impl Deliver {
         Progress::Idle(next.map(|next| self.shared.steady.on_the_wall(next)))
     }
 
-    /// Plans every row on the mapping threads, and the rows that may travel with one of them.
+    /// Plans every row on the adapter's threads, and the rows that may travel with one of them. What is not planned
+    /// because the adapter's mappings have to rest stays as it is.
     async fn plan(&self, rows: Vec<Delivery>, now: Timestamp) -> Result<Vec<Plan>, StageError> {
         let mut all = Vec::with_capacity(rows.len());
         for row in rows {
@@ -165,21 +161,25 @@ impl Deliver {
             );
             async move {
                 let kept = row.clone();
+                let operation = format!("push.{}", row.push);
+                let about = Mark::of(&(row.dossier, &row.item));
                 let planned = self
                     .shared
-                    .workers
-                    .run(move || plan::plan(&adapter, row, &replicas, &parents, identity, now))
-                    .await;
-                planned.unwrap_or_else(|stuck| {
-                    let cause = Fault::new("mapping-too-long")
-                        .found(stuck.to_string())
-                        .expected("a mapping that ends")
-                        .remedy("mend the adapter's mapping, then change or retry the dossier");
-                    Plan::unmappable(kept, cause, &self.adapter.version)
-                })
+                    .lane(&self.adapter)
+                    .run_unless_resting(&operation, about, {
+                        move || plan::plan(&adapter, row, &replicas, &parents, identity, now)
+                    });
+                match planned.await {
+                    Ok(plan) => plan,
+                    Err(Stuck::NoThread) => None,
+                    Err(stuck) => {
+                        let cause = pause::given_up(&operation, stuck);
+                        Some(Plan::unmappable(kept, cause, &self.adapter.version))
+                    }
+                }
             }
         });
-        Ok(join_all(plans).await)
+        Ok(join_all(plans).await.into_iter().flatten().collect())
     }
 
     /// A key that is another dossier's in this system is not touched: a person decides whose it is. Of two dossiers under
@@ -291,24 +291,14 @@ impl Deliver {
                 Some(answer) => Some(format!("HTTP {}", answer.status)),
                 None => exchange.verdict.reason.clone(),
             };
-            self.pause(reason.unwrap_or_else(|| "no reason given".to_owned()));
+            let reason = reason.unwrap_or_else(|| "no reason given".to_owned());
+            let now = self.shared.clock.now();
+            self.shared.pauses.system_refuses(&self.adapter.name, reason, now);
         }
         for (work, exchange) in batch::apart(&self.shared, &self.adapter, group, exchange).await {
             let settled = settle::settle(&self.shared, &self.adapter, work, exchange).await;
             self.note(settled, changes);
         }
-    }
-
-    fn pause(&self, reason: String) {
-        tracing::error!(
-            adapter = self.adapter.name,
-            reason,
-            "the system refuses us; the adapter is paused"
-        );
-        let until = self.shared.clock.now() + PAUSE;
-        self.shared
-            .pauses
-            .begin(&self.adapter.name, Pause { until, reason });
     }
 
     /// Collects what follows from a settled exchange.

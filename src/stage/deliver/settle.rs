@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use jiff::Timestamp;
+use serde_json::Value;
 
 use super::end::{Settled, back_off, held, taken, unsettled};
 use super::look::looked;
@@ -10,7 +11,9 @@ use super::work::{Way, Work};
 use super::{PLANNED, flapping, push_of};
 use crate::adapter::{Adapter, Verdict, Word};
 use crate::connector::Exchange;
-use crate::stage::Shared;
+use crate::fault::Fault;
+use crate::jq::Mark;
+use crate::stage::{Shared, pause};
 use crate::store::{Presence, State};
 
 /// Settles one exchange.
@@ -20,12 +23,13 @@ pub(super) async fn settle(
     work: Work,
     exchange: Exchange,
 ) -> Settled {
-    let now = shared.steady.now();
     let known = work.row.remote.clone();
+    let read = read(shared, adapter, &work, &exchange).await;
+    let (now, wall) = (shared.steady.now(), shared.clock.now());
     let mut settled = match work.way {
         Way::Look => looked(shared, adapter, work, exchange, now).await,
-        Way::Step => stepped(adapter, work, exchange, now, shared.clock.now()),
-        Way::Create | Way::Update => written(adapter, work, exchange, now, shared.clock.now()),
+        Way::Step => stepped(adapter, work, exchange, read.state, now, wall),
+        Way::Create | Way::Update => written(adapter, work, exchange, read.remote, now, wall),
     };
     let row = &settled.row;
     settled.link = row
@@ -35,22 +39,57 @@ pub(super) async fn settle(
     settled
 }
 
+/// What the mappings read from a call that took effect.
+#[derive(Default)]
+struct Read {
+    /// The record's id there, as the answer to a create or update says.
+    remote: Option<String>,
+    /// The state that an action has led to, where the target cannot be asked.
+    state: Option<Result<Value, Fault>>,
+}
+
+async fn read(shared: &Shared, adapter: &Arc<Adapter>, work: &Work, exchange: &Exchange) -> Read {
+    let push = push_of(adapter, &work.row.push).expect(PLANNED);
+    let by_step = work.way == Way::Step;
+    let nothing = work.way == Way::Look || (by_step && push.find.is_some());
+    let (Word::Done, false, Some(native)) = (exchange.verdict.word, nothing, work.native.clone()) else {
+        return Read::default();
+    };
+    let operation = &work.call(push).name;
+    let about = Mark::of(&(work.row.dossier, &work.row.item));
+    let (push, view) = (push.clone(), work.view.clone());
+    let answer = exchange.answer.as_ref().map(|answer| answer.body.clone());
+    let reading = shared
+        .lane(adapter)
+        .run(operation, about, move || match push.steps() {
+            Some(steps) if by_step => Read {
+                remote: None,
+                state: Some(steps.state(&native.record, &view)),
+            },
+            _ => Read {
+                remote: answer.and_then(|answer| push.remote(&answer, &native, &view).ok().flatten()),
+                state: None,
+            },
+        });
+    reading.await.unwrap_or_else(|stuck| Read {
+        remote: None,
+        state: by_step.then(|| Err(pause::given_up(operation, stuck))),
+    })
+}
+
 /// After a create or an update.
 fn written(
     adapter: &Adapter,
     mut work: Work,
     exchange: Exchange,
+    said: Option<String>,
     now: Timestamp,
     wall: Timestamp,
 ) -> Settled {
     let push = push_of(adapter, &work.row.push).expect(PLANNED);
     match exchange.verdict.word {
         Word::Done => {
-            let (native, view) = (work.native(), &work.view);
-            let said = exchange
-                .answer
-                .and_then(|answer| push.remote(&answer.body, native, view).ok().flatten());
-            let remote = said.or_else(|| native.key.clone());
+            let remote = said.or_else(|| work.native().key.clone());
             let row = &mut work.row;
             row.remote = row.remote.take().or(remote);
             row.presence = Presence::Present;
@@ -92,6 +131,7 @@ fn stepped(
     adapter: &Adapter,
     mut work: Work,
     exchange: Exchange,
+    led_to: Option<Result<Value, Fault>>,
     now: Timestamp,
     wall: Timestamp,
 ) -> Settled {
@@ -105,20 +145,17 @@ fn stepped(
             } else {
                 Presence::Present
             };
-            if !can_look && let Some(steps) = push.steps() {
-                let record = work.native.as_ref().map(|native| &native.record);
-                match record.map(|record| steps.state(record, &work.view)) {
-                    Some(Ok(state)) => row.target_state = Some(state),
-                    Some(Err(fault)) => {
-                        row.judged_by = Some(adapter.version.clone());
-                        row.state = State::Parked {
-                            cause: fault,
-                            held: false,
-                        };
-                        return Settled::of(work, Some(true));
-                    }
-                    None => {}
+            match led_to {
+                Some(Ok(state)) => row.target_state = Some(state),
+                Some(Err(fault)) => {
+                    row.judged_by = Some(adapter.version.clone());
+                    row.state = State::Parked {
+                        cause: fault,
+                        held: false,
+                    };
+                    return Settled::of(work, Some(true));
                 }
+                None => {}
             }
             row.state = State::Due;
             applied(adapter, work, now, wall)

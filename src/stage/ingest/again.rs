@@ -12,16 +12,17 @@ use crate::store::{InboxRow, InboxState, KeptRecord, Said};
 /// Records taken in one step.
 const BATCH: u32 = 64;
 
-/// The stage.
+/// The stage: one for each hosted adapter, so that none waits for another's records.
 pub struct Again {
     shared: Arc<Shared>,
+    adapter: Arc<Adapter>,
 }
 
 impl Again {
-    /// The stage over these parts.
+    /// The stage for what came through `adapter`.
     #[must_use]
-    pub fn new(shared: Arc<Shared>) -> Self {
-        Self { shared }
+    pub fn new(shared: Arc<Shared>, adapter: Arc<Adapter>) -> Self {
+        Self { shared, adapter }
     }
 
     /// Takes in the oldest records that are to be taken in anew.
@@ -29,12 +30,13 @@ impl Again {
     /// # Errors
     /// The store is away; the records stay where they are.
     pub async fn step(&self) -> Result<Progress, StageError> {
+        let wall = self.shared.clock.now();
+        if let Some(pause) = self.shared.pauses.of_mappings(&self.adapter.name, wall) {
+            return Ok(Progress::Idle(Some(pause.until)));
+        }
         let now = self.shared.steady.now();
-        let kept = self
-            .shared
-            .store
-            .records_again(Said::BySystems, now, BATCH)
-            .await?;
+        let said = Said::BySystem(self.adapter.name.clone());
+        let kept = self.shared.store.records_again(said, now, BATCH).await?;
         if kept.is_empty() {
             return Ok(Progress::Idle(None));
         }
@@ -57,9 +59,8 @@ impl Again {
 
     /// The record as it came in through its door.
     fn read(&self, kept: &KeptRecord) -> Result<Record, Fault> {
-        let adapter = self.shared.adapter(&kept.adapter);
-        let place = adapter.and_then(|adapter| Some((adapter, door(adapter, &kept.operation)?)));
-        let Some((adapter, door)) = place else {
+        let adapter = &self.adapter;
+        let Some(door) = door(adapter, &kept.operation) else {
             return Err(Fault::new("operation-unknown")
                 .file("adapter.toml")
                 .found(format!("a kept record of `{}`", kept.operation))

@@ -10,12 +10,13 @@ use std::sync::{Arc, OnceLock};
 use jiff::Timestamp;
 use serde_json::Value;
 
-use super::{Shared, StageError};
+use super::{Shared, StageError, pause};
 use crate::adapter::{Adapter, Fact};
 use crate::dossier;
 use crate::failpoint;
 use crate::fault::Fault;
-use crate::store::{InboxRow, InboxState, SUPERSEDED, Taken};
+use crate::jq::{Mark, Stuck};
+use crate::store::{ADAPTER_PAUSED, InboxRow, InboxState, SUPERSEDED, Taken};
 
 pub mod again;
 mod place;
@@ -78,6 +79,10 @@ pub async fn admit(
 ) -> Result<Vec<InboxState>, StageError> {
     let mapped = futures_util::future::join_all(records.iter().map(|record| map(shared, record))).await;
     let (codes, mappings): (Vec<_>, Vec<_>) = mapped.into_iter().unzip();
+    // Of what is not mapped now, nothing is placed.
+    let rest: Vec<bool> = mappings.iter().map(Option::is_none).collect();
+    let mappings = mappings.into_iter().map(|facts| facts.unwrap_or(Ok(Vec::new())));
+    let mappings = mappings.collect();
 
     let mut transaction = shared.store.begin().await?;
     let placed = place::place(shared, transaction.as_mut(), &records, mappings).await?;
@@ -85,7 +90,11 @@ pub async fn admit(
     let mut rows = Vec::with_capacity(records.len());
     let mut settled = Vec::new();
     let mut taken = Vec::new();
-    for ((record, code), placed) in records.into_iter().zip(codes).zip(placed.records) {
+    for (((record, code), mut placed), rests) in records.into_iter().zip(codes).zip(placed.records).zip(rest)
+    {
+        if rests {
+            placed.state = InboxState::Waiting(ADAPTER_PAUSED.to_owned());
+        }
         states.push(placed.state.clone());
         let raw_hash = dossier::hash::content(&record.raw.as_str().into());
         if let Some(code) = code.as_ref().filter(|_| placed.taken()) {
@@ -126,7 +135,8 @@ pub async fn admit(
             dossier: placed.dossier,
             event: placed.event,
             mapping: record.adapter.version.clone(),
-            until: None,
+            // As soon as the adapter no longer rests, which its stage knows.
+            until: rests.then(|| shared.steady.now()),
         };
         match record.kept {
             Some(seq) => settled.push((seq, row)),
@@ -168,14 +178,18 @@ fn close_before(rows: &mut [InboxRow], taken: &Taken) {
     }
 }
 
-/// Under which code people know a record, and what the adapter's mapping makes of it, on the mapping threads.
-async fn map(shared: &Shared, record: &Record) -> (Option<String>, Result<Vec<Fact>, Fault>) {
+/// Under which code people know a record, and what the adapter's mapping makes of it, on the adapter's threads. No facts:
+/// the adapter rests.
+async fn map(shared: &Shared, record: &Record) -> (Option<String>, Option<Result<Vec<Fact>, Fault>>) {
     let adapter = Arc::clone(&record.adapter);
     let (door, value) = (record.door, record.value.clone());
     // Left here before the mapping begins: a record whose mapping does not end has its code too.
     let code = Arc::new(OnceLock::new());
     let found = Arc::clone(&code);
-    let mapped = shared.workers.run(move || match door {
+    let operation = door.name(&record.adapter);
+    let about = Mark::of(&record.raw);
+    let lane = shared.lane(&record.adapter);
+    let mapped = lane.run_unless_resting(&operation, about, move || match door {
         Door::Webhook(index) => {
             let webhook = &adapter.webhooks[index];
             found.get_or_init(|| webhook.code(&value));
@@ -189,10 +203,8 @@ async fn map(shared: &Shared, record: &Record) -> (Option<String>, Result<Vec<Fa
     });
     let facts = match mapped.await {
         Ok(facts) => facts,
-        Err(stuck) => Err(Fault::new("mapping-too-long")
-            .found(stuck.to_string())
-            .expected("a mapping that ends")
-            .remedy("mend the adapter's mapping; the record is kept")),
+        Err(Stuck::NoThread) => None,
+        Err(stuck) => Some(Err(pause::given_up(&operation, stuck))),
     };
     (code.get().cloned().flatten(), facts)
 }

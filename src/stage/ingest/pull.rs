@@ -16,7 +16,7 @@ use super::{Door, Position, Record, admit};
 use crate::adapter::{Adapter, Pull, RetrySettings, Span, Word};
 use crate::connector::Connector;
 use crate::fault::Fault;
-use crate::jq::Scope;
+use crate::jq::{Mark, Scope};
 use crate::retry::Policy;
 use crate::stage::{Progress, Shared, StageError};
 
@@ -86,6 +86,9 @@ impl Puller {
             && steady < next
         {
             return Ok(self.idle(next));
+        }
+        if let Some(pause) = self.shared.pauses.of_mappings(&self.adapter.name, now) {
+            return Ok(Progress::Idle(Some(pause.until)));
         }
         if self.shared.is_behind() {
             return Ok(self.failed(&mut schedule, steady, "this machine's clock was set back"));
@@ -165,8 +168,8 @@ impl Puller {
         let (adapter, index) = (Arc::clone(&self.adapter), self.index);
         let read = self
             .shared
-            .workers
-            .run(move || {
+            .lane(&self.adapter)
+            .run(&self.pull().call.name, Mark::alone(), move || {
                 let pull = &adapter.pulls[index];
                 let records = pull.call.records(&body, &scope)?;
                 let mut newest = None;

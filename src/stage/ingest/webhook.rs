@@ -21,7 +21,8 @@ use tokio::time::timeout;
 
 use super::{Door, Record, admit};
 use crate::adapter::Adapter;
-use crate::stage::{Progress, Shared, StageError};
+use crate::jq::Mark;
+use crate::stage::{Progress, Shared, StageError, pause};
 use crate::store::InboxState;
 
 /// Records that wait for the next commit; more are answered 503.
@@ -50,21 +51,23 @@ const RETRY_AFTER: &str = "5";
 
 type Queued = (Record, oneshot::Sender<InboxState>);
 
-/// The stage behind the door.
+/// The stage behind the door of one adapter: none waits for another's records.
 pub struct Webhooks {
     shared: Arc<Shared>,
+    adapter: Arc<Adapter>,
     queue: Mutex<mpsc::Receiver<Queued>>,
     door: mpsc::Sender<Queued>,
     readers: Arc<Semaphore>,
 }
 
 impl Webhooks {
-    /// The stage over these parts.
+    /// The stage for the webhooks of `adapter`.
     #[must_use]
-    pub fn new(shared: Arc<Shared>) -> Self {
+    pub fn new(shared: Arc<Shared>, adapter: Arc<Adapter>) -> Self {
         let (door, queue) = mpsc::channel(QUEUE);
         Self {
             shared,
+            adapter,
             queue: Mutex::new(queue),
             door,
             readers: Arc::new(Semaphore::new(READERS)),
@@ -94,20 +97,18 @@ impl Webhooks {
         Ok(Progress::Worked)
     }
 
-    /// The routes of every hosted adapter's webhooks.
+    /// The routes of the webhooks.
     pub fn routes(&self) -> Router {
         let mut router = Router::new();
-        for adapter in &self.shared.adapters {
-            for (index, webhook) in adapter.webhooks.iter().enumerate() {
-                let hook = Hook {
-                    shared: Arc::clone(&self.shared),
-                    adapter: Arc::clone(adapter),
-                    index,
-                    door: self.door.clone(),
-                    readers: Arc::clone(&self.readers),
-                };
-                router = router.route(&webhook.path, post(receive).with_state(Arc::new(hook)));
-            }
+        for (index, webhook) in self.adapter.webhooks.iter().enumerate() {
+            let hook = Hook {
+                shared: Arc::clone(&self.shared),
+                adapter: Arc::clone(&self.adapter),
+                index,
+                door: self.door.clone(),
+                readers: Arc::clone(&self.readers),
+            };
+            router = router.route(&webhook.path, post(receive).with_state(Arc::new(hook)));
         }
         router
     }
@@ -133,27 +134,25 @@ async fn receive(
             lead_seconds = lead,
             "this machine's clock was set back; nothing is taken in until it is right"
         );
-        return hook.come_again();
+        return hook.come_again().await;
     }
     let (head, body) = request.into_parts();
     let Ok(reading) = hook.readers.try_acquire() else {
-        return hook.come_again();
+        return hook.come_again().await;
     };
     let raw = match timeout(BODY_TIMEOUT, read(body, webhook.limit)).await {
         Ok(Some(raw)) => raw,
         Ok(None) => {
             let reason = format!("a body of at most {} bytes is taken", webhook.limit);
-            return hook.answer(StatusCode::PAYLOAD_TOO_LARGE, "too-big", &reason);
+            return hook
+                .answer(StatusCode::PAYLOAD_TOO_LARGE, "too-big", &reason)
+                .await;
         }
         Err(_) => {
-            return hook.answer(
-                StatusCode::REQUEST_TIMEOUT,
-                "too-slow",
-                "the body did not come in time",
-            );
+            let reason = "the body did not come in time";
+            return hook.answer(StatusCode::REQUEST_TIMEOUT, "too-slow", reason).await;
         }
     };
-    drop(reading);
     let headers = plain(&head.headers);
     let path: Map<String, Value> = path
         .into_iter()
@@ -162,14 +161,15 @@ async fn receive(
     match hook.verify(&raw, &headers, &path).await {
         Some(true) => {}
         Some(false) => {
-            return hook.answer(
-                StatusCode::UNAUTHORIZED,
-                "unauthenticated",
-                "the signature does not match the body",
-            );
+            let reason = "the signature does not match the body";
+            return hook
+                .answer(StatusCode::UNAUTHORIZED, "unauthenticated", reason)
+                .await;
         }
-        None => return hook.come_again(),
+        None => return hook.come_again().await,
     }
+    // Until here: what waits to be verified takes memory, and nobody knows yet from whom it comes.
+    drop(reading);
     let decoded = if raw.is_empty() {
         // An answer may be empty, a record may not.
         Err("there is no body".to_owned())
@@ -178,7 +178,9 @@ async fn receive(
     };
     let value = match decoded {
         Ok(value) => value,
-        Err(problem) => return hook.answer(StatusCode::BAD_REQUEST, "malformed", &problem),
+        Err(problem) => {
+            return hook.answer(StatusCode::BAD_REQUEST, "malformed", &problem).await;
+        }
     };
     // What decodes is text: every form in which records are received is.
     let text = String::from_utf8_lossy(&raw).into_owned();
@@ -192,7 +194,7 @@ async fn receive(
     };
     let (answer, answered) = oneshot::channel();
     if hook.door.try_send((record, answer)).is_err() {
-        return hook.come_again();
+        return hook.come_again().await;
     }
     match timeout(COMMIT_TIMEOUT, answered).await {
         Ok(Ok(state)) => {
@@ -202,9 +204,9 @@ async fn receive(
                 InboxState::Waiting(reason) => ("waiting", reason.clone()),
                 InboxState::Refused(fault) => ("refused", fault.for_log().to_string()),
             };
-            hook.answer(StatusCode::OK, code, &reason)
+            hook.answer(StatusCode::OK, code, &reason).await
         }
-        _ => hook.come_again(),
+        _ => hook.come_again().await,
     }
 }
 
@@ -240,33 +242,49 @@ impl Hook {
         let (adapter, index) = (Arc::clone(&self.adapter), self.index);
         let (raw, headers, path) = (raw.to_vec(), headers.clone(), path.clone());
         let now = self.shared.clock.now();
-        let verdict = self
-            .shared
-            .workers
-            .run(move || adapter.webhooks[index].verify(&raw, &headers, &path, now))
-            .await;
-        match verdict {
-            Ok(Ok(verdict)) => Some(verdict),
+        let about = Mark::of(&raw);
+        let verify = move || adapter.webhooks[index].verify(&raw, &headers, &path, now);
+        match self.at_the_door("verify", about, verify).await {
+            Some(Ok(verdict)) => Some(verdict),
+            // It did not come to an end, so it has not said no.
+            Some(Err(fault)) if ["mapping-too-long", "mapping-too-big"].contains(&fault.code.as_str()) => {
+                None
+            }
             // A header that is absent or odd makes the expression fail: that is no proof of anything.
-            Ok(Err(_)) => Some(false),
-            Err(_) => None,
+            Some(Err(_)) => Some(false),
+            None => None,
         }
     }
 
     /// The answer in the words of the system, where its adapter has some.
-    fn answer(&self, status: StatusCode, code: &str, reason: &str) -> Response {
+    async fn answer(&self, status: StatusCode, code: &str, reason: &str) -> Response {
         let ok = status.is_success() && code != "refused";
-        let body =
-            self.adapter.webhooks[self.index].reply(&json!({"ok": ok, "code": code, "reason": reason}));
-        (status, axum::Json(body)).into_response()
+        let plain = json!({"ok": ok, "code": code, "reason": reason});
+        let (adapter, index, outcome) = (Arc::clone(&self.adapter), self.index, plain.clone());
+        let reply = move || adapter.webhooks[index].reply(&outcome);
+        let body = self.at_the_door("reply", Mark::alone(), reply).await;
+        (status, axum::Json(body.unwrap_or(plain))).into_response()
     }
 
-    fn come_again(&self) -> Response {
-        let mut response = self.answer(
-            StatusCode::SERVICE_UNAVAILABLE,
-            "come-again",
-            "the record could not be stored; send it again",
-        );
+    /// Runs jq that stands at the door; `None` if it rests, or did not come to an end.
+    async fn at_the_door<T: Send + 'static>(
+        &self,
+        part: &str,
+        about: Mark,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> Option<T> {
+        let operation = pause::at_the_door(&self.adapter.webhooks[self.index].name, part);
+        let lane = self.shared.lane(&self.adapter);
+        lane.run_unless_resting(&operation, about, work)
+            .await
+            .ok()
+            .flatten()
+    }
+
+    async fn come_again(&self) -> Response {
+        let reason = "the record could not be stored; send it again";
+        let answer = self.answer(StatusCode::SERVICE_UNAVAILABLE, "come-again", reason);
+        let mut response = answer.await;
         response
             .headers_mut()
             .insert(header::RETRY_AFTER, header::HeaderValue::from_static(RETRY_AFTER));

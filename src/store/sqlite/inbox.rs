@@ -80,12 +80,15 @@ pub(super) async fn again(
     let rows = sqlx::query(
         "select seq, adapter, operation, observed_ms, raw from inbox where seq in (
              select seq from inbox where again = 1 union select seq from inbox where until_ms <= ?1)
-           and (operation = ?2) = ?3
+           and (operation = ?2) = (?3 is null) and adapter = coalesce(?3, adapter)
          order by seq limit ?4",
     )
     .bind(now.as_millisecond())
     .bind(EVENT)
-    .bind(said == Said::ByNodes)
+    .bind(match said {
+        Said::BySystem(adapter) => Some(adapter),
+        Said::ByNodes => None,
+    })
     .bind(limit)
     .fetch_all(pool)
     .await?;

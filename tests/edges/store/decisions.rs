@@ -114,7 +114,10 @@ pub(super) async fn retried_record_is_to_be_taken_in_anew_and_keeps_its_first_ob
             intent: None
         }]
     );
-    let again = store.records_again(Said::BySystems, at(1), 9).await.unwrap();
+    let again = store
+        .records_again(Said::BySystem("one-stop".to_owned()), at(1), 9)
+        .await
+        .unwrap();
     let again: Vec<_> = again
         .iter()
         .map(|kept| (kept.raw.as_str(), kept.observed))
