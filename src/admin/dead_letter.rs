@@ -10,7 +10,9 @@ use serde::{Deserialize, Serialize};
 
 use super::{AdminError, Limit, explain};
 use crate::stage::Shared;
-use crate::store::{DeadLetter, Decided, Decision, LettersOf, StoreError, Transaction, Verb, Walk};
+use crate::store::{
+    CREATE_OPEN, Come, DeadLetter, Decided, Decision, LettersOf, StoreError, Transaction, Verb, Walk,
+};
 
 /// Dead letters that are retried in one transaction, so that records that come in meanwhile do not wait for long.
 const PAGE: u32 = 500;
@@ -257,7 +259,7 @@ fn asked(shared: &Shared) -> Vec<(String, String)> {
 }
 
 /// Whether the last call about a discarded delivery took effect nobody will ask any more: what the system reports of it
-/// is no news, what it states later on is.
+/// is no news, what it states later on is. Records of the system that wait for the end of a create wait no longer.
 async fn forget_intents(
     shared: &Shared,
     transaction: &mut dyn Transaction,
@@ -284,7 +286,17 @@ async fn forget_intents(
         .into_iter()
         .map(|((adapter, id), shadow)| (adapter, id, shadow))
         .collect();
-    transaction.put_shadows(&shadows).await
+    transaction.put_shadows(&shadows).await?;
+    let systems: HashSet<&str> = decided.iter().map(|decided| decided.system.as_str()).collect();
+    let come: Vec<Come> = systems
+        .into_iter()
+        .map(|system| Come {
+            adapter: system.to_owned(),
+            reason: CREATE_OPEN,
+            code: None,
+        })
+        .collect();
+    transaction.release_records(&come).await
 }
 
 fn ring(shared: &Shared) {

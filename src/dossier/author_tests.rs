@@ -118,6 +118,100 @@ fn an_older_value_that_a_system_was_given_is_an_echo_until_it_was_given_another(
 }
 
 #[test]
+fn an_older_value_that_comes_back_after_the_newer_one_was_reported_is_set_back_however_slow_the_clock() {
+    let mut desk = Desk::new("portal");
+    gives(&mut desk, json!({ "summary": "a" }), "01:00:00");
+    gives(&mut desk, json!({ "summary": "b" }), "02:00:00");
+    // its clock is an hour slow
+    let report = |at: &str, summary: &str| json!({ "at": format!("2026-03-05T{at}Z"), "summary": summary });
+    assert!(
+        desk.reports("02:01:00", report("01:01:00", "b"))
+            .registers
+            .is_empty()
+    );
+    assert!(
+        desk.reports("02:02:00", report("00:01:00", "a"))
+            .registers
+            .is_empty(),
+        "late"
+    );
+    let set_back = desk.reports("02:30:00", report("01:30:00", "a"));
+    assert_eq!(set_back.registers["summary"].value, json!("a"));
+}
+
+#[test]
+fn a_late_report_of_what_was_given_is_no_news_behind_an_officers_change() {
+    let mut desk = Desk::new("portal");
+    gives(
+        &mut desk,
+        json!({ "summary": "a", "status": { "value": "accepted" } }),
+        "01:00:00",
+    );
+    let report = |at: &str, summary: &str, status: &str| json!({ "at": format!("2026-03-05T{at}Z"), "summary": summary, "status": { "value": status } });
+    let change = desk.reports("02:00:00", report("01:30:00", "b", "in_progress"));
+    assert_eq!(states(&change), ["in_progress"]);
+    assert!(
+        desk.reports("02:01:00", report("01:00:05", "a", "accepted"))
+            .is_empty()
+    );
+    // at the same time, as where only the day is stated, it may have been set back
+    let again = desk.reports("02:02:00", report("01:30:00", "a", "in_progress"));
+    assert_eq!(again.registers["summary"].value, json!("a"));
+}
+
+#[test]
+fn a_report_of_what_is_being_sent_shows_that_it_took_effect() {
+    let mut desk = Desk::new("portal");
+    let mut other = Desk::new("one-stop");
+    desk.known.merge(&other.reports(
+        "02:00:00",
+        json!({ "at": "2026-03-05T02:00:00Z", "summary": "x" }),
+    ));
+    let stamps = desk.known.stamps();
+    desk.shadow
+        .intend("intent", &patch(json!({ "summary": "x" })), &stamps);
+    let report = |at: &str, summary: &str| json!({ "at": format!("2026-03-05T{at}Z"), "summary": summary });
+    // an officer's change before it and after it, both by a clock an hour slow
+    let before = desk.reports("02:00:10", report("01:00:10", "before"));
+    assert_eq!(effective(&before, "summary"), "2026-03-05T01:00:10Z");
+    assert!(
+        desk.reports("02:00:20", report("01:00:20", "x"))
+            .registers
+            .is_empty()
+    );
+    let after = desk.reports("02:00:30", report("01:00:30", "after"));
+    assert_eq!(effective(&after, "summary"), "2026-03-05T02:00:00.001Z");
+    // the answer comes last, and takes nothing back
+    desk.shadow.settle("intent", Some(true), at("02:00:40"));
+    assert!(
+        desk.reports("02:01:00", report("01:00:50", "after"))
+            .registers
+            .is_empty()
+    );
+}
+
+#[test]
+fn a_system_holds_what_it_reports_and_not_what_is_being_changed() {
+    let mut desk = Desk::new("portal");
+    let echo = |summary: &str| patch(json!({ "summary": summary, "status": { "value": "accepted" } }));
+    assert!(!desk.shadow.holds(&echo("a")));
+    gives(
+        &mut desk,
+        json!({ "summary": "a", "status": { "value": "accepted" } }),
+        "01:00:00",
+    );
+    assert!(desk.shadow.holds(&echo("a")));
+    assert!(!desk.shadow.holds(&echo("b")));
+    desk.reports(
+        "02:00:00",
+        json!({ "at": "2026-03-05T02:00:00Z", "summary": "b" }),
+    );
+    assert!(desk.shadow.holds(&echo("b")));
+    desk.shadow.intend("intent", &echo("c"), &BTreeMap::new());
+    assert!(!desk.shadow.holds(&echo("b")) && !desk.shadow.holds(&echo("c")));
+}
+
+#[test]
 fn each_entry_that_a_system_was_given_swallows_one_whatever_its_time_and_officer() {
     let mut desk = Desk::new("one-stop");
     let told = |at: &str, by: &str, note: &str| json!({ "progress": [{ "value": "in_progress", "at": format!("2026-03-05T{at}Z"), "by": by, "note": note }] });

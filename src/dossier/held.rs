@@ -22,17 +22,28 @@ pub(super) struct Held {
     /// Stamp of what it was last given.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) given: Option<Stamp>,
-    /// Values that it was given and that newer ones took the place of, oldest first.
+    /// Whether the value is one that it was given.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pushed: bool,
+    /// Values that it had and was given newer ones in place of, oldest first, and those that it was given and changed.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     older: Vec<Older>,
 }
 
-/// A value that a system was given once.
+/// A value that a system had once.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 struct Older {
     hash: String,
     /// When something else took its place: whoever states it under a later time has set it back on purpose.
     until: Timestamp,
+    /// It had it because it was given it, and not by its own doing.
+    pushed: bool,
+}
+
+impl Older {
+    fn was(&self, hash: &str, native: Option<Timestamp>) -> bool {
+        self.hash == hash && native.is_some_and(|native| native <= self.until)
+    }
 }
 
 /// How many older values are remembered.
@@ -74,27 +85,47 @@ impl Times {
 }
 
 impl Held {
+    /// The system was given something that is under this stamp in the dossier.
+    pub(super) fn give(&mut self, stamp: Stamp) {
+        if self.given.as_ref().is_none_or(|given| *given < stamp) {
+            self.given = Some(stamp);
+        }
+    }
+
     /// The system was given this value.
     pub(super) fn is_given(&mut self, hash: String, at: Timestamp) {
-        if let Some(before) = self.hash.replace(hash)
-            && self.hash.as_ref() != Some(&before)
-        {
-            self.was_given(before, at);
+        let before = self
+            .hash
+            .replace(hash)
+            .filter(|before| self.hash.as_ref() != Some(before));
+        if let Some(before) = before {
+            self.had_before(before, at, self.pushed);
         }
+        self.pushed = true;
     }
 
     /// The system may have been given this value before; from `until` on it should have another one.
     pub(super) fn was_given(&mut self, hash: String, until: Timestamp) {
+        self.had_before(hash, until, true);
+    }
+
+    fn had_before(&mut self, hash: String, until: Timestamp, pushed: bool) {
         self.older.retain(|older| older.hash != hash);
-        self.older.push(Older { hash, until });
+        self.older.push(Older { hash, until, pushed });
         let excess = self.older.len().saturating_sub(OLDER);
         self.older.drain(..excess);
     }
 
     /// Whether it had this value at this time of its own.
-    fn had(&self, hash: &str, native: Option<Timestamp>) -> bool {
-        let had = |older: &Older| older.hash == hash && native.is_some_and(|native| native <= older.until);
-        self.older.iter().any(had)
+    pub(super) fn had(&self, hash: &str, native: Option<Timestamp>) -> bool {
+        self.older.iter().any(|older| older.was(hash, native))
+    }
+
+    /// The same where it had the value because it was given it.
+    pub(super) fn had_as_given(&self, hash: &str, native: Option<Timestamp>) -> bool {
+        self.older
+            .iter()
+            .any(|older| older.pushed && older.was(hash, native))
     }
 
     /// Takes a statement of the system: its effective time, or `None` where it says nothing new.
@@ -116,6 +147,14 @@ impl Held {
         if echo {
             // what it confirms is what it was given: a late statement must stay below that
             self.effective = self.effective.max(given);
+            if let Some(native) = times.native
+                && self.hash.as_deref() == Some(hash)
+            {
+                // from then on, by its own clock, whatever it had before is not there any more
+                self.older
+                    .iter_mut()
+                    .for_each(|older| older.until = older.until.min(native));
+            }
             return None;
         }
         let after_given = given.map(|given| shift_ms(given, 1));
@@ -131,7 +170,13 @@ impl Held {
             Some(_) => floor.map_or(times.own(), |floor| floor.max(times.own())),
             None => floor.unwrap_or(times.own()),
         };
-        self.hash = Some(hash.to_owned());
+        if let Some(before) = self.hash.replace(hash.to_owned())
+            && self.pushed
+        {
+            // A late report of it is no news, one of the same time is: it may have been set back.
+            self.was_given(before, shift_ms(times.own(), -1));
+        }
+        self.pushed = false;
         self.effective = Some(effective);
         Some(effective)
     }

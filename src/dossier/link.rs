@@ -3,7 +3,7 @@
 use std::cmp::Ordering;
 use std::collections::BTreeMap;
 
-use super::{Dossier, DossierCode, Origin, Stamp};
+use super::{Dossier, DossierCode, Origin, Stamp, fold_code};
 
 /// Whether `new` replaces `old` as the stamp of a link to `system`. What a system says of its own code counts before
 /// what others say of it; then the first statement stays.
@@ -46,15 +46,14 @@ impl Dossier {
         }
     }
 
-    /// Whether a system has the dossier and is never sent a create: it is the origin, or itself stated a code. A link
-    /// that another system stated only tells the key to use.
+    /// Whether a system has the dossier and is never sent a create: it is the origin, or itself stated a code that is none
+    /// of `ours`, the ids of records that we have made there. A link that another system stated only tells the key to use.
     #[must_use]
-    pub fn held_by(&self, system: &str) -> bool {
+    pub fn held_by(&self, system: &str, ours: &[&str]) -> bool {
+        let ours: Vec<String> = ours.iter().map(|code| fold_code(code)).collect();
+        let mut codes = self.links.get(system).into_iter().flatten();
         self.origin.system == system
-            || self
-                .links
-                .get(system)
-                .is_some_and(|codes| codes.values().any(|stamp| stamp.source == system))
+            || codes.any(|(code, stamp)| stamp.source == system && !ours.contains(&fold_code(code)))
     }
 
     /// The official dossier code: the one that the origin stated, else the one that was linked first, else none.

@@ -63,11 +63,20 @@ fn without_the_origins_word_the_first_official_link_is_the_code() {
 #[test]
 fn a_link_that_another_system_stated_tells_the_key_and_no_more() {
     let told = dossier(OFFICIAL, &[("one-stop", "01:00:00", "portal", "P-1")]);
-    assert!(!told.held_by("portal"));
-    assert!(told.held_by("one-stop"));
+    assert!(!told.held_by("portal", &[]));
+    assert!(told.held_by("one-stop", &[]));
     assert_eq!(told.keys_for("portal"), ["P-1"]);
     assert_eq!(told.keys_for("sectoral"), [OFFICIAL]);
     assert_eq!(dossier("HS-1", &[]).keys_for("sectoral"), Vec::<&str>::new());
+}
+
+#[test]
+fn code_of_a_record_that_we_made_there_is_no_word_of_that_system() {
+    let told = dossier(OFFICIAL, &[("portal", "01:00:00", "portal", "P-1")]);
+    assert!(told.held_by("portal", &[]));
+    assert!(!told.held_by("portal", &[" p-1 "]));
+    assert!(told.held_by("portal", &["P-2"]));
+    assert!(told.held_by("one-stop", &[OFFICIAL]), "the origin has it");
 }
 
 #[test]
@@ -80,7 +89,7 @@ fn what_a_system_says_of_its_own_code_counts_first_and_stays() {
         ("one-stop", "04:00:00", "portal", "P-2"),
     ];
     let whole = dossier("HS-1", &links);
-    assert!(whole.held_by("portal"));
+    assert!(whole.held_by("portal", &[]));
     assert_eq!(whole.codes_in("portal"), ["P-2", "P-1", "P-0"]);
     assert_eq!(whole.view()["links"], json!({ "portal": ["P-2", "P-1", "P-0"] }));
 }
@@ -91,11 +100,11 @@ fn a_system_that_reports_a_dossier_holds_it_whoever_linked_it_before() {
     portal
         .known
         .merge(&dossier("HS-1", &[("one-stop", "01:00:00", "portal", "HS-1")]));
-    assert!(!portal.known.held_by("portal"));
+    assert!(!portal.known.held_by("portal", &[]));
     portal.owns = crate::dossier::Ownership::default();
     let delta = portal.reports("02:00:00", json!({}));
     assert_eq!(delta.codes_in("portal"), ["HS-1"]);
-    assert!(portal.known.held_by("portal"));
+    assert!(portal.known.held_by("portal", &[]));
     assert!(portal.reports("02:01:00", json!({})).is_empty());
 }
 

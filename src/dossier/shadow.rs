@@ -69,10 +69,7 @@ impl Shadow {
     /// stamps (from [`Dossier::stamps`](super::Dossier::stamps), without what the push does not carry).
     pub fn give(&mut self, stamps: &BTreeMap<String, Stamp>) {
         for (path, stamp) in stamps {
-            let held = self.held.entry(path.clone()).or_default();
-            if held.given.as_ref().is_none_or(|given| given < stamp) {
-                held.given = Some(stamp.clone());
-            }
+            self.held.entry(path.clone()).or_default().give(stamp.clone());
         }
     }
 
@@ -133,6 +130,16 @@ impl Shadow {
         }
     }
 
+    /// Whether the system already reports, and no push under way is to change, all that it would report of a push with
+    /// this echo. Of entries of logs, which it keeps for ever, this says nothing.
+    #[must_use]
+    pub fn holds(&self, echo: &Patch) -> bool {
+        hashes(echo).iter().all(|(path, hash)| {
+            let held = self.held.get(path).and_then(|held| held.hash.as_ref());
+            held == Some(hash) && !self.pending.values().any(|echo| echo.held.contains_key(path))
+        })
+    }
+
     /// Takes in what was kept of the system under another id of the same dossier; what both say stays as it is here.
     pub fn absorb(&mut self, other: Self) {
         for (path, held) in other.held {
@@ -171,7 +178,7 @@ impl Shadow {
         times: Times,
     ) -> Option<(Timestamp, Option<String>)> {
         let hash = content(value);
-        let pending = self.is_pending(path, &hash);
+        let pending = self.is_pending(path, &hash, times);
         let held = self.held.entry(path.to_owned()).or_default();
         let effective = held.takes(&hash, pending, times)?;
         Some((effective, held.given.as_ref().map(Stamp::digest)))
@@ -183,7 +190,7 @@ impl Shadow {
         if entry.at.is_some() && self.was_told(&path(&entry)) {
             return Vec::new();
         }
-        let pending = self.is_pending("status", &content(&entry.value.as_str().into()));
+        let pending = self.is_pending("status", &content(&entry.value.as_str().into()), times);
         let held = self.held.entry("status".to_owned()).or_default();
         let mut made = self.states.take(entry, held, pending, times);
         made.retain(|entry| self.is_new(path(entry)));
@@ -210,10 +217,24 @@ impl Shadow {
             .collect()
     }
 
-    fn is_pending(&self, path: &str, hash: &str) -> bool {
-        self.pending
-            .values()
-            .any(|echo| echo.held.get(path).is_some_and(|pending| pending == hash))
+    /// Whether a push under way makes the system report this. If it reports it now and did not before, the push took
+    /// effect here, whatever its answer will be: what its officers write from now on is written over that.
+    fn is_pending(&mut self, path: &str, hash: &str, times: Times) -> bool {
+        let mut pending = self.pending.values_mut();
+        let Some(echo) = pending.find(|echo| echo.held.get(path).is_some_and(|pending| pending == hash))
+        else {
+            return false;
+        };
+        let held = self.held.entry(path.to_owned()).or_default();
+        if held.hash.as_deref() != Some(hash) && !held.is_late(times.native) && !held.had(hash, times.native)
+        {
+            echo.held.remove(path);
+            held.is_given(hash.to_owned(), times.observed);
+            if let Some(stamp) = echo.stamps.remove(path) {
+                held.give(stamp);
+            }
+        }
+        true
     }
 }
 

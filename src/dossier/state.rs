@@ -86,6 +86,8 @@ impl States {
             } else if !again {
                 state.told = Told::Given(held.effective);
             }
+        } else if held.had_as_given(&hash, times.native) {
+            state.told = Told::Given(None);
         }
         if !repeats || !state.is_untold() {
             states.insert(index, state);

@@ -89,18 +89,19 @@ pub trait Store: Send + Sync + 'static {
 
     /// The oldest `limit` events that no broker has confirmed.
     async fn outbox_head(&self, limit: u32) -> Result<Vec<Event>, StoreError>;
-    /// Rows of `adapter` that may be worked on at `now`: one per dossier (no two calls about one dossier overlap),
-    /// items in their order, nothing while another row of the dossier is in doubt. Beside them the time at which the
-    /// next row comes due.
+    /// Rows of these pushes of `adapter` that may be worked on at `now`: one per dossier (no two calls about one dossier
+    /// overlap), items in their order, nothing while another row of the dossier is in doubt. Beside them the time at which
+    /// the adapter's next row comes due.
     async fn due(
         &self,
         adapter: &str,
+        pushes: &[&str],
         now: Timestamp,
         limit: u32,
     ) -> Result<(Vec<Delivery>, Option<Timestamp>), StoreError>;
-    /// Rows that may go with this one, its own not among them: open items of the same push and dossier that come next in
-    /// their order.
-    async fn mates(&self, row: &Delivery, limit: u32) -> Result<Vec<Delivery>, StoreError>;
+    /// Rows that may go with this one at `now`, its own not among them: open items of the same push and dossier that come
+    /// next in their order, up to the first one whose time has not come.
+    async fn mates(&self, row: &Delivery, now: Timestamp, limit: u32) -> Result<Vec<Delivery>, StoreError>;
     /// Kept records that are to be taken in anew at `now`, by the steady clock, in the order in which they came.
     async fn records_again(
         &self,
@@ -110,6 +111,11 @@ pub trait Store: Send + Sync + 'static {
     ) -> Result<Vec<KeptRecord>, StoreError>;
     /// The dossiers with these ids, as far as they are there.
     async fn replicas(&self, ids: &[DossierId]) -> Result<HashMap<DossierId, Replica>, StoreError>;
+    /// What `(adapter, dossier)` is believed to hold; an empty shadow where nothing is known is left out.
+    async fn shadows(
+        &self,
+        keys: &[(String, DossierId)],
+    ) -> Result<HashMap<(String, DossierId), Shadow>, StoreError>;
     /// The rows of these dossiers themselves (not of their items) at `adapter`, by dossier and push.
     async fn parents(
         &self,
@@ -171,7 +177,8 @@ pub trait Transaction: Send {
     async fn aliases(&mut self, ids: &[DossierId]) -> Result<HashMap<DossierId, DossierId>, StoreError>;
     /// Dossiers that any system knows under a code which is one of these once its agency is written in the new form.
     async fn candidates(&mut self, codes: &[String]) -> Result<HashMap<String, Vec<DossierId>>, StoreError>;
-    /// Dossiers of whose creation in this system nobody knows yet whether it took effect.
+    /// Dossiers of whose creation in this system nobody knows yet whether it took effect, be it on its way, in doubt or
+    /// left to a person.
     async fn open_creates(&mut self, adapter: &str) -> Result<Vec<DossierId>, StoreError>;
     /// All rows of the ledger about one dossier.
     async fn deliveries(&mut self, id: DossierId) -> Result<Vec<Delivery>, StoreError>;
@@ -231,8 +238,8 @@ pub trait Transaction: Send {
         now: Timestamp,
     ) -> Result<(), StoreError>;
     /// Writes what people decided about dead letters and keeps the decisions. Of the targets of `asked` (adapter, push) a
-    /// retried delivery asks first what they have. A letter that is none any more, or whose record is just being taken in
-    /// anew, is left alone. Those that were decided.
+    /// retried delivery asks first what they have; of the others a person has said that the last call took no effect. A
+    /// letter that is none any more, or whose record is just being taken in anew, is left alone. Those that were decided.
     async fn decide(
         &mut self,
         decisions: &[Decision],

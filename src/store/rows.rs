@@ -255,8 +255,10 @@ pub struct Delivery {
     pub mapping: Option<String>,
     /// Since when it has it, by the wall clock.
     pub applied_at: Option<Timestamp>,
-    /// Name of the last intent towards the target.
+    /// Name of the last intent towards the target, as long as nobody knows whether it took effect.
     pub intent: Option<String>,
+    /// Newest version of the replica that somebody else than the target's own system has had a part in.
+    pub others: i64,
     /// Where a target that takes actions was last seen to stand; absent: it is to be asked.
     pub target_state: Option<Value>,
     /// In how large a batch it may go at most, after one was refused whole.
@@ -276,6 +278,13 @@ impl Delivery {
             "delivery-{}-{}-{}{item}{}",
             self.adapter, self.push, self.dossier, self.item
         )
+    }
+
+    /// Is it to be found out yet whether the last call took effect? Not where a person has said what to do: who holds its
+    /// intent is forgotten then.
+    #[must_use]
+    pub fn is_open(&self) -> bool {
+        self.intent.is_some() && self.holder.is_some()
     }
 
     /// Has the last call to the target been answered, one way or the other?
@@ -307,6 +316,8 @@ pub struct Wanted {
     pub dossier: DossierId,
     /// Version of the replica.
     pub version: i64,
+    /// Nobody but the target's own system has had a part in it.
+    pub own: bool,
 }
 
 /// An item of a push that has items.
@@ -329,10 +340,12 @@ pub struct Item {
 }
 
 /// What a push needs to know of another push of the same dossier.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Parent {
     /// The target has had some version of it.
     pub done: bool,
+    /// Its record's id there.
+    pub remote: Option<String>,
 }
 
 /// A parked delivery or a refused record.

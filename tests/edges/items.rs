@@ -4,7 +4,7 @@ use jiff::SignedDuration;
 use lienthong::store::{Delivery, State};
 use serde_json::{Value, json};
 
-use crate::support::{Act, MANIFEST, Site, Target, code, row, until};
+use crate::support::{Act, MANIFEST, Site, Target, code, until, worked};
 
 /// The steps of the work, which the target neither shows nor takes twice.
 fn manifest() -> String {
@@ -20,21 +20,6 @@ on_doubt = "park"
 because = "steps have no id, and the register does not show them"
 "#
     )
-}
-
-/// Dossier `n` after so many steps.
-fn worked(n: u32, steps: usize) -> Value {
-    let mut row = row(n);
-    let step = |number: usize| {
-        json!({
-            "MaHoSo": code(n), "ThoiGian": format!("202603050900{number:02}"), "TrangThai": 4, "NguoiGui": "cb01",
-            "TenNguoiGui": "Cán bộ Thử", "ThaoTac": "Chuyển xử lý", "NoiDung": format!("bước {number}")
-        })
-    };
-    row["TrangThaiHoSoId"] = json!(4);
-    row["NgayCapNhat"] = json!(format!("202603050900{steps:02}"));
-    row["TienTrinh"] = (1..=steps).map(step).collect();
-    row
 }
 
 /// What the target was told of one dossier's steps.

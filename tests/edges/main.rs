@@ -8,22 +8,33 @@
     reason = "a test that cannot go on fails where it stands"
 )]
 
+mod batches;
+mod batches_across;
 mod broker;
 mod clock;
+mod create_open;
 mod daemon;
 mod decisions;
 mod doubt;
 mod durability;
+mod flapping;
 mod history;
 mod items;
 mod joined;
 mod kept;
+mod leases;
 mod odd;
+mod own_word;
 mod privacy;
+mod repeats;
+mod reports;
 mod sick;
+mod steps;
+mod steps_unseen;
 mod store;
 mod support;
 mod tail;
 mod unmapped;
 mod verdicts;
+mod versions;
 mod webhook;

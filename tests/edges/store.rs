@@ -3,7 +3,9 @@
 mod decisions;
 mod dossiers;
 mod due;
+mod inbox;
 mod items;
+mod joined;
 mod ledger;
 mod past;
 mod records;
@@ -86,10 +88,24 @@ macro_rules! conformance {
         ledger::save_makes_due_what_was_wanted_meanwhile
         ledger::release_frees_only_those_who_wait_for_it
         ledger::parent_is_done_once_it_was_applied
+        ledger::row_knows_the_newest_version_that_others_have_a_part_in
+        inbox::records_are_released_by_what_they_wait_for
+        inbox::records_that_wait_for_a_time_come_at_that_time
+        inbox::settled_record_is_what_became_of_it_and_comes_no_more
+        inbox::record_that_is_listed_already_is_not_listed_twice_when_it_is_settled
+        inbox::newer_mapping_releases_what_an_older_one_judged_and_nothing_else
+        inbox::waits_count_their_full_length_again_from_a_new_anchor
+        joined::what_was_kept_of_the_one_that_goes_is_kept_of_the_one_that_stays
+        joined::alias_leads_to_the_dossier_that_lives_on_however_often_it_was_joined
+        joined::codes_of_both_forms_are_candidates
+        joined::create_is_open_until_it_is_known_what_became_of_it
+        joined::transaction_sees_the_rows_of_a_dossier_as_it_has_written_them
         items::items_are_added_once_and_tried_again_where_that_helps
         due::one_row_of_a_dossier_at_a_time
         due::items_come_in_their_order
         due::doubt_about_a_dossier_holds_back_all_of_it
+        due::rows_of_other_pushes_are_not_hidden_by_what_is_not_asked_for
+        due::mates_are_the_next_items_up_to_one_whose_time_has_not_come
         due::times_are_kept_and_the_next_one_is_told
         due::oldest_rows_come_first_and_not_more_than_asked_for
         decisions::retried_record_is_to_be_taken_in_anew_and_keeps_its_first_observation
@@ -184,7 +200,14 @@ fn wanted(n: u32, version: i64) -> Wanted {
         push: "dossier".to_owned(),
         dossier: id(n),
         version,
+        own: false,
     }
+}
+
+/// The rows of `adapter` that may be worked on, and when the next one comes due.
+async fn due(store: &dyn Store, adapter: &str, now: i64, limit: u32) -> (Vec<Delivery>, Option<Timestamp>) {
+    let pushes = ["another", "dossier", "step"];
+    store.due(adapter, &pushes, at(now), limit).await.unwrap()
 }
 
 fn cause(code: &str) -> Fault {

@@ -135,10 +135,11 @@ impl Store for GapStore {
     async fn due(
         &self,
         adapter: &str,
+        pushes: &[&str],
         now: Timestamp,
         limit: u32,
     ) -> Result<(Vec<Delivery>, Option<Timestamp>), StoreError> {
-        let (mut rows, next) = read!(self.due(adapter, now, limit))?;
+        let (mut rows, next) = read!(self.due(adapter, pushes, now, limit))?;
         let in_doubt = |row: &&Delivery| matches!(row.state, State::InDoubt { .. });
         self.gates.note_doubts(rows.iter().filter(in_doubt).count());
         if self.control == Some(Control::NoLock) {
@@ -147,8 +148,15 @@ impl Store for GapStore {
         Ok((rows, next))
     }
 
-    async fn mates(&self, row: &Delivery, limit: u32) -> Result<Vec<Delivery>, StoreError> {
-        read!(self.mates(row, limit))
+    async fn mates(&self, row: &Delivery, now: Timestamp, limit: u32) -> Result<Vec<Delivery>, StoreError> {
+        read!(self.mates(row, now, limit))
+    }
+
+    async fn shadows(
+        &self,
+        keys: &[(String, DossierId)],
+    ) -> Result<HashMap<(String, DossierId), Shadow>, StoreError> {
+        Ok(remembered(self.control, read!(self.shadows(keys))?))
     }
 
     async fn records_again(
@@ -234,6 +242,21 @@ impl Store for GapStore {
     }
 }
 
+/// What is remembered of what systems hold, with a safeguard taken away.
+fn remembered(
+    control: Option<Control>,
+    shadows: HashMap<(String, DossierId), Shadow>,
+) -> HashMap<(String, DossierId), Shadow> {
+    match control {
+        Some(Control::NoShadow) => HashMap::new(),
+        Some(Control::NoStamp) => shadows
+            .into_iter()
+            .map(|(key, shadow)| (key, ungiven(&shadow)))
+            .collect(),
+        _ => shadows,
+    }
+}
+
 struct GapTransaction {
     inner: Box<dyn Transaction>,
     node: usize,
@@ -278,15 +301,7 @@ impl Transaction for GapTransaction {
         &mut self,
         keys: &[(String, DossierId)],
     ) -> Result<HashMap<(String, DossierId), Shadow>, StoreError> {
-        let shadows = statement!(self.shadows(keys))?;
-        Ok(match self.control {
-            Some(Control::NoShadow) => HashMap::new(),
-            Some(Control::NoStamp) => shadows
-                .into_iter()
-                .map(|(key, shadow)| (key, ungiven(&shadow)))
-                .collect(),
-            _ => shadows,
-        })
+        Ok(remembered(self.control, statement!(self.shadows(keys))?))
     }
 
     async fn journaled(&mut self, events: &[&str]) -> Result<HashMap<String, Event>, StoreError> {

@@ -12,13 +12,15 @@ use jiff::Timestamp;
 use serde_json::Value;
 
 use super::changes::{Changes, batches};
+use super::end::Settled;
 use super::push_of;
 use super::work::{Way, Work};
-use crate::adapter::{Adapter, Call, Push, Verdict, Word};
+use crate::adapter::{Adapter, Batch, Call, Push, Verdict, Word};
 use crate::connector::Exchange;
-use crate::dossier::hash;
+use crate::dossier::{DossierId, hash};
 use crate::jq::{Mark, Scope};
 use crate::stage::{Shared, StageError};
+use crate::store::State;
 
 /// Works that make one call.
 pub(super) struct Group {
@@ -31,17 +33,30 @@ pub(super) struct Group {
     pub(super) number: u64,
 }
 
-/// How many rows of this adapter a step looks at.
-pub(super) fn rows(adapter: &Adapter) -> u32 {
-    let across = adapter.pushes.iter().filter_map(|push| {
-        let batch = push.batch.as_ref()?;
-        batch.across.then_some(batch.max)
-    });
-    let rows = adapter
-        .connection
-        .concurrency
-        .saturating_mul(across.max().unwrap_or(1).max(1));
-    u32::try_from(rows).unwrap_or(u32::MAX)
+/// Whether records of several dossiers travel together.
+fn is_across(push: &Push) -> bool {
+    push.batch.as_ref().is_some_and(|batch| batch.across)
+}
+
+/// At which pushes a step looks together, and how many of their rows. What waits for a batch to grow is looked at apart:
+/// it must not hide a row that need not wait, be it of the same dossier.
+pub(super) fn looks(adapter: &Adapter) -> Vec<(Vec<&str>, u32)> {
+    let concurrency = adapter.connection.concurrency;
+    let rows = |count: usize| u32::try_from(count).unwrap_or(u32::MAX);
+    let (across, others): (Vec<&Push>, Vec<&Push>) = adapter.pushes.iter().partition(|push| is_across(push));
+    let mut looks = vec![(
+        others.iter().map(|push| push.name.as_str()).collect(),
+        rows(concurrency),
+    )];
+    looks.extend(across.into_iter().map(|push| {
+        let max = push.batch.as_ref().map_or(1, |batch| batch.max);
+        // Beside what leaves, a batch of creates and one of updates may still be growing.
+        (
+            vec![push.name.as_str()],
+            rows(max.saturating_mul(concurrency + 2)),
+        )
+    }));
+    looks
 }
 
 /// How many more rows of the same dossier may travel with one of this push.
@@ -55,65 +70,66 @@ pub(super) fn mates(push: &Push) -> Option<u32> {
 pub(super) fn group(adapter: &Adapter, works: Vec<Work>, now: Timestamp) -> (Vec<Group>, Option<Timestamp>) {
     let mut groups: Vec<Group> = Vec::new();
     for work in works {
-        let batch = push_of(adapter, &work.row.push).and_then(|push| push.batch.as_ref());
-        let together = batch.is_some() && matches!(work.way, Way::Create | Way::Update);
-        let fits = |group: &&mut Group| {
-            let Some(batch) = batch.filter(|_| together && group.together) else {
-                return false;
-            };
-            let most = group
-                .works
-                .iter()
-                .chain([&work])
-                .map(|work| limit(work, batch.max));
-            group.push == work.row.push
-                && group.way == work.way
-                && group.works.len() < most.min().unwrap_or(1)
-                && (batch.across
-                    || group
-                        .works
-                        .iter()
-                        .all(|other| other.row.dossier == work.row.dossier))
-        };
-        if let Some(group) = groups.iter_mut().find(fits) {
-            group.works.push(work);
-        } else {
-            groups.push(Group {
-                push: work.row.push.clone(),
-                way: work.way,
-                works: vec![work],
-                together,
-                number: 0,
-            });
+        match place(adapter, &groups, &work) {
+            Some(group) => groups[group].works.push(work),
+            None => groups.push(Group::new(adapter, work)),
         }
     }
     let mut postponed = None;
+    let looked_for: Vec<(String, DossierId)> = groups
+        .iter()
+        .filter(|group| group.way == Way::Look)
+        .map(|group| (group.push.clone(), group.works[0].row.dossier))
+        .collect();
     groups.retain(|group| {
-        let wait = push_of(adapter, &group.push)
-            .and_then(|push| push.batch.as_ref())
-            .filter(|batch| group.together && group.works.len() < batch.max && !batch.wait.is_zero());
-        let oldest = group.works.iter().map(|work| work.row.due).min();
-        let goes = wait.zip(oldest).map(|(batch, oldest)| oldest + batch.wait);
-        let was_refused = group.works.iter().any(|work| work.row.batch_limit.is_some());
-        match goes.filter(|goes| now < *goes && !was_refused) {
-            Some(goes) => {
-                postponed = Some(postponed.map_or(goes, |first: Timestamp| first.min(goes)));
-                false
-            }
-            None => true,
-        }
+        let Some(batch) = growing(adapter, group) else {
+            return true;
+        };
+        // What is still to be looked for may travel with it: first look, then send.
+        let grows = looked_for.iter().any(|(push, dossier)| {
+            *push == group.push && (batch.across || *dossier == group.works[0].row.dossier)
+        });
+        let goes = group.works.iter().map(|work| work.row.due + batch.wait).min();
+        let waits = goes.filter(|goes| now < *goes);
+        postponed = postponed.into_iter().chain(waits).min();
+        !grows && waits.is_none()
     });
     // One dossier's calls to one target never overlap, whatever travels with what.
     let mut busy = HashSet::new();
-    groups.retain(|group| {
-        let free = group.works.iter().all(|work| !busy.contains(&work.row.dossier));
-        if free {
-            busy.extend(group.works.iter().map(|work| work.row.dossier));
-        }
-        free
+    groups.retain_mut(|group| {
+        group.works.retain(|work| !busy.contains(&work.row.dossier));
+        busy.extend(group.works.iter().map(|work| work.row.dossier));
+        !group.works.is_empty()
     });
     groups.truncate(adapter.connection.concurrency);
     (groups, postponed)
+}
+
+/// The group that a work joins, if there is one.
+fn place(adapter: &Adapter, groups: &[Group], work: &Work) -> Option<usize> {
+    let batch = push_of(adapter, &work.row.push)?.batch.as_ref()?;
+    let fits = |group: &Group| {
+        let works = group.works.iter().chain([work]);
+        let most = works.map(|work| limit(work, batch.max)).min().unwrap_or(1);
+        group.together && group.push == work.row.push && group.way == work.way && group.works.len() < most
+    };
+    if batch.across {
+        return groups.iter().position(fits);
+    }
+    // In their order: with the last of its line or after it.
+    let same_line = |group: &Group| {
+        let dossier = group.works[0].row.dossier;
+        group.push == work.row.push && dossier == work.row.dossier
+    };
+    let last = groups.iter().rposition(same_line)?;
+    fits(&groups[last]).then_some(last)
+}
+
+/// The rules of a batch that may still grow. One that was refused has grown enough.
+fn growing<'a>(adapter: &'a Adapter, group: &Group) -> Option<&'a Batch> {
+    let batch = push_of(adapter, &group.push)?.batch.as_ref()?;
+    let was_refused = group.works.iter().any(|work| work.row.batch_limit.is_some());
+    (group.together && !was_refused && group.works.len() < batch.max).then_some(batch)
 }
 
 /// Most records of a batch in which this one travels.
@@ -140,6 +156,17 @@ pub(super) async fn number(
 }
 
 impl Group {
+    fn new(adapter: &Adapter, work: Work) -> Self {
+        let batched = push_of(adapter, &work.row.push).is_some_and(|push| push.batch.is_some());
+        Self {
+            push: work.row.push.clone(),
+            way: work.way,
+            together: batched && matches!(work.way, Way::Create | Way::Update),
+            works: vec![work],
+            number: 0,
+        }
+    }
+
     /// The call, what it is about, and its variables.
     pub(super) fn call<'a>(&self, push: &'a Push, now: Timestamp) -> (&'a Call, Value, Scope) {
         let first = &self.works[0];
@@ -148,8 +175,7 @@ impl Group {
         }
         let intents: Vec<Value> = self.works.iter().map(|work| work.intent().into()).collect();
         let id = hash::content(&intents.into());
-        let across = push.batch.as_ref().is_some_and(|batch| batch.across);
-        let view = (!across).then_some(&first.view);
+        let view = (!is_across(push)).then_some(&first.view);
         let scope = push
             .scope_of_batch(view, &id, self.number, now)
             .with("id", Value::from(id.as_str()));
@@ -158,79 +184,83 @@ impl Group {
     }
 }
 
+/// One row's part in the exchange of its group.
+pub(super) enum Part {
+    /// How it ended for this record.
+    Judged(Box<Work>, Exchange),
+    /// It goes again in a smaller batch: nothing of it took effect, and no record has been judged yet.
+    Halved(Box<Work>),
+}
+
 /// The exchange of a group as that of each of its works.
 pub(super) async fn apart(
     shared: &Shared,
     adapter: &Arc<Adapter>,
     group: Group,
     exchange: Exchange,
-) -> Vec<(Work, Exchange)> {
-    let alone = |work: Work, verdict: Verdict| {
+) -> Vec<Part> {
+    let verdict = exchange.verdict.clone();
+    let judged = |work: Work, verdict: Verdict| {
         let exchange = Exchange {
             verdict,
             // the answer speaks of all: what it holds of one record only its verdict tells
             answer: None,
             scope: exchange.scope.clone(),
         };
-        (work, exchange)
+        Part::Judged(Box::new(work), exchange)
     };
-    if !group.together {
-        return group.works.into_iter().zip([exchange]).collect();
-    }
-    let verdict = &exchange.verdict;
-    if verdict.word == Word::Done {
-        return match verdicts(shared, adapter, &group.push, &exchange).await {
-            Ok(None) => {
-                let done = verdict.clone();
-                group
-                    .works
-                    .into_iter()
-                    .map(|work| alone(work, done.clone()))
-                    .collect()
-            }
-            Ok(Some(said)) => group
-                .works
-                .into_iter()
+    let works = group.works.into_iter();
+    match verdict.word {
+        _ if !group.together => works
+            .zip([exchange])
+            .map(|(work, exchange)| Part::Judged(Box::new(work), exchange))
+            .collect(),
+        Word::Done => {
+            let said = verdicts(shared, adapter, &group.push, &exchange).await;
+            let of = |work: &Work| match &said {
+                Ok(None) => verdict.clone(),
+                Ok(Some(said)) => {
+                    let said = work.native().key.as_ref().and_then(|key| said.get(key));
+                    said.cloned()
+                        .unwrap_or_else(|| in_doubt("the answer does not name the record"))
+                }
+                Err(reason) => in_doubt(reason),
+            };
+            works
                 .map(|work| {
-                    let key = work.native().key.as_deref();
-                    let verdict = key.and_then(|key| said.get(key)).cloned();
-                    let verdict = verdict.unwrap_or_else(|| in_doubt("the answer does not name the record"));
-                    alone(work, verdict)
+                    let verdict = of(&work);
+                    judged(work, verdict)
                 })
-                .collect(),
-            Err(reason) => {
-                let doubt = in_doubt(&reason);
-                group
-                    .works
-                    .into_iter()
-                    .map(|work| alone(work, doubt.clone()))
-                    .collect()
-            }
-        };
+                .collect()
+        }
+        Word::Refused | Word::Exists | Word::Missing if works.len() > 1 => {
+            let half = u32::try_from(works.len().div_ceil(2)).unwrap_or(u32::MAX);
+            works
+                .map(|mut work| {
+                    work.row.batch_limit = Some(half);
+                    work.row.state = State::Due;
+                    Part::Halved(Box::new(work))
+                })
+                .collect()
+        }
+        _ => works.map(|work| judged(work, verdict.clone())).collect(),
     }
-    let refused = matches!(verdict.word, Word::Refused | Word::Exists | Word::Missing);
-    if refused && group.works.len() > 1 {
-        let half = u32::try_from(group.works.len().div_ceil(2)).unwrap_or(u32::MAX);
-        // Nothing of it took effect, and no record has been judged yet.
-        let again = Verdict {
-            word: Word::Retry,
-            ..verdict.clone()
-        };
-        return group
-            .works
-            .into_iter()
-            .map(|mut work| {
-                work.row.batch_limit = Some(half);
-                alone(work, again.clone())
-            })
-            .collect();
+}
+
+/// What failed together comes back together.
+pub(super) fn keep_together(all: &mut [Settled]) {
+    let next = |settled: &Settled| match settled.row.state {
+        State::BackingOff { next } => Some(next),
+        _ => None,
+    };
+    let Some(latest) = all.iter().filter_map(next).max() else {
+        return;
+    };
+    for settled in all {
+        if let State::BackingOff { next } = &mut settled.row.state {
+            *next = latest;
+        }
     }
-    let whole = verdict.clone();
-    group
-        .works
-        .into_iter()
-        .map(|work| alone(work, whole.clone()))
-        .collect()
 }
 
 async fn verdicts(

@@ -13,11 +13,8 @@ use crate::store::{CREATE_OPEN, CodeKey, Come, Delivery, Item, Outcome, RowKey, 
 
 /// What a system's shadow learns of an intent.
 pub(super) enum Lesson {
-    /// The call is about to leave. Whether the row's intent before it took effect, where it was another one.
-    Intended {
-        gift: Box<Gift>,
-        before: Option<(String, Option<bool>)>,
-    },
+    /// The call is about to leave. Of the row's intent before it nobody will ask any more whether it took effect.
+    Intended { gift: Box<Gift>, before: Option<String> },
     /// It is known whether it took effect.
     Settled(bool),
 }
@@ -156,8 +153,8 @@ impl Changes {
                 let shadow = shadows.entry((adapter.to_owned(), id)).or_default();
                 match lesson {
                     Lesson::Intended { gift, before } => {
-                        if let Some((before, took_effect)) = before {
-                            shadow.settle(&before, took_effect, wall);
+                        if let Some(before) = before {
+                            shadow.settle(&before, None, wall);
                         }
                         shadow.intend(&intent, &gift.echo, &gift.stamps);
                     }

@@ -23,21 +23,20 @@ pub(super) struct Settled {
     pub(super) link: Option<String>,
     /// Whether the row's last intent took effect, where that is known now.
     pub(super) took_effect: Option<bool>,
-    /// A create that was open is no longer.
-    pub(super) create_closed: bool,
+    /// The intent before it, where it is to be found out yet whether that took effect.
+    pub(super) before: Option<String>,
 }
 
 impl Settled {
     /// The end of a work, its row as it is to be.
     pub(super) fn of(work: Work, took_effect: Option<bool>) -> Self {
-        let open = work.way == Way::Create || (work.way == Way::Look && work.doubted);
         Self {
-            create_closed: open && work.row.item.is_empty() && work.row.is_certain(),
             version: work.version,
             fence: work.fence,
             origin: work.origin,
             link: None,
             took_effect,
+            before: work.before,
             row: work.row,
         }
     }

@@ -46,7 +46,7 @@ pub(super) async fn looked(
         _ => return doubt_stays(adapter, work, exchange.verdict, now),
     };
     let shown = read(shared, adapter, &work, records, exchange.scope).await;
-    let doubted = work.doubted;
+    let doubted = work.row.is_open();
     let key = work.native.as_ref().and_then(|native| native.key.clone());
     work.row.state = State::Due;
     let mut took_effect = None;
@@ -64,6 +64,7 @@ pub(super) async fn looked(
             took_effect = (doubted && only_made).then_some(true);
         }
         Ok(Shown::Record(Decision::KeyTaken, _)) => {
+            took_effect = doubted.then_some(false);
             row.state = held(taken("key-taken", "another record under this dossier's key"));
         }
         Ok(Shown::Record(Decision::Duplicate, _)) => {
@@ -78,6 +79,9 @@ pub(super) async fn looked(
             } else {
                 Presence::Present
             };
+            // Nothing else was said to it meanwhile: if it moved, the action has moved it.
+            let stood = row.target_state.as_ref().filter(|_| doubted);
+            took_effect = stood.map(|stood| *stood != state);
             row.target_state = Some(state);
             row.remote = remote.or(row.remote.take());
         }
@@ -95,7 +99,7 @@ pub(super) async fn looked(
 
 /// Nobody could be asked. What was in doubt is in doubt still: the row is not taken for one whose last call is known.
 fn doubt_stays(adapter: &Adapter, work: Work, verdict: Verdict, now: Timestamp) -> Settled {
-    let doubted = work.doubted;
+    let doubted = work.row.is_open();
     let mut settled = unsettled(adapter, work, verdict, now);
     if doubted {
         settled.row.presence = Presence::Unknown;

@@ -4,7 +4,8 @@
 //! has, and a step makes the difference smaller by one exchange. A target that was away for a week gets the latest
 //! state; a row that fails parks itself and blocks nobody. For one row, in this order:
 //!
-//! 1. [`plan`]: what the dossier lacks, whether the mapping wants it there, whether anything changed for this target;
+//! 1. [`plan`], [`desk`], [`steps`]: what the dossier lacks, whether the mapping wants it there, whether anything changed
+//!    for this target that its own system has not said;
 //! 2. a look-up first (`find`), so that a record that a clerk had typed is adopted and not doubled;
 //! 3. the intent is committed, *then* the call leaves: whatever dies afterwards, the row says "in doubt"; what the
 //!    system will report of the call is in its shadow from then on, so that its report is no news;
@@ -26,21 +27,23 @@ use crate::connector::{Connector, Exchange};
 use crate::dossier::fold_code;
 use crate::failpoint;
 use crate::jq::{Mark, Scope, Stuck};
-use crate::store::{CodeKey, Delivery, State};
+use crate::store::{CodeKey, Delivery, Presence, State};
 
 mod batch;
 mod changes;
+mod desk;
 mod end;
 mod flapping;
 mod look;
 mod plan;
 mod settle;
+mod steps;
 mod work;
 
-use batch::Group;
+use batch::{Group, Part};
 use changes::{Changes, Lesson, key};
 use end::Settled;
-use plan::Plan;
+use plan::{Known, Plan};
 use work::Way;
 
 /// Calls that one exchange may take, each as long as the time-out: log in, call, log in anew, call again.
@@ -75,11 +78,7 @@ impl Deliver {
             return Ok(Progress::Idle(Some(pause.until)));
         }
         let now = self.shared.steady.now();
-        let (rows, next) = self
-            .shared
-            .store
-            .due(&self.adapter.name, now, batch::rows(&self.adapter))
-            .await?;
+        let (rows, next) = self.due(now).await?;
         if rows.is_empty() {
             return Ok(self.idle(next));
         }
@@ -92,9 +91,10 @@ impl Deliver {
                     version,
                     fence,
                     items,
+                    taken_as_done,
                 } => {
                     changes.items(&row, items);
-                    changes.row(*row, version, fence);
+                    self.note(*row, version, fence, taken_as_done.then_some(true), &mut changes);
                 }
                 Plan::Exchange(work) => works.push(*work),
             }
@@ -124,6 +124,19 @@ impl Deliver {
         Ok(Progress::Worked)
     }
 
+    /// The rows to be worked on, oldest first; beside them when the next one comes due.
+    async fn due(&self, now: Timestamp) -> Result<(Vec<Delivery>, Option<Timestamp>), StageError> {
+        let (mut all, mut first) = (Vec::new(), None);
+        for (pushes, limit) in batch::looks(&self.adapter) {
+            let due = self.shared.store.due(&self.adapter.name, &pushes, now, limit);
+            let (rows, next) = due.await?;
+            all.extend(rows);
+            first = first.into_iter().chain(next).min();
+        }
+        all.sort_by_key(|row| row.due);
+        Ok((all, first))
+    }
+
     /// Nothing to do before this time of the steady clock.
     fn idle(&self, next: Option<Timestamp>) -> Progress {
         Progress::Idle(next.map(|next| self.shared.steady.on_the_wall(next)))
@@ -135,40 +148,23 @@ impl Deliver {
         let mut all = Vec::with_capacity(rows.len());
         for row in rows {
             let mates = match push_of(&self.adapter, &row.push).and_then(batch::mates) {
-                Some(limit) if !row.item.is_empty() && row.is_certain() => {
-                    self.shared.store.mates(&row, limit).await?
-                }
+                Some(limit) if !row.item.is_empty() => self.shared.store.mates(&row, now, limit).await?,
                 _ => Vec::new(),
             };
             all.push(row);
             all.extend(mates);
         }
-        let mut ids: Vec<_> = all.iter().map(|row| row.dossier).collect();
-        ids.sort_unstable();
-        ids.dedup();
-        let replicas = Arc::new(self.shared.store.replicas(&ids).await?);
-        let parents = Arc::new(self.shared.store.parents(&self.adapter.name, &ids).await?);
-        let identity = self
-            .shared
-            .adapters
-            .iter()
-            .any(|adapter| adapter.owns.rights().any(|(name, _)| name == "identity"));
+        let known = Arc::new(Known::of(&self.shared, &self.adapter, &all, now).await?);
         let plans = all.into_iter().map(|row| {
-            let (adapter, replicas, parents) = (
-                Arc::clone(&self.adapter),
-                Arc::clone(&replicas),
-                Arc::clone(&parents),
-            );
+            let (adapter, known) = (Arc::clone(&self.adapter), Arc::clone(&known));
             async move {
                 let kept = row.clone();
                 let operation = format!("push.{}", row.push);
                 let about = Mark::of(&(row.dossier, &row.item));
-                let planned = self
-                    .shared
-                    .lane(&self.adapter)
-                    .run_unless_resting(&operation, about, {
-                        move || plan::plan(&adapter, row, &replicas, &parents, identity, now)
-                    });
+                let planned =
+                    self.shared
+                        .lane(&self.adapter)
+                        .run_unless_resting(&operation, about, move || plan::plan(&adapter, row, &known));
                 match planned.await {
                     Ok(plan) => plan,
                     Err(Stuck::NoThread) => None,
@@ -232,6 +228,7 @@ impl Deliver {
             for work in &mut group.works {
                 let intent = work.intent();
                 let row = &mut work.row;
+                work.before = row.intent.clone().filter(|_| row.is_open());
                 row.attempt += 1;
                 row.holder = Some(self.shared.start.clone());
                 row.state = State::InDoubt {
@@ -241,11 +238,7 @@ impl Deliver {
                 row.native_hash = None;
                 let before = row.intent.replace(intent.clone());
                 if let Some(gift) = work.gift.take() {
-                    // A target that was asked stands where the action before this one has led: it took effect.
-                    let took_effect = (work.way == Way::Step && push.find.is_some()).then_some(true);
-                    let before = before
-                        .filter(|before| *before != intent)
-                        .map(|before| (before, took_effect));
+                    let before = before.filter(|before| *before != intent);
                     let gift = Box::new(gift);
                     changes.lesson(&work.row, intent, Lesson::Intended { gift, before });
                 }
@@ -295,23 +288,53 @@ impl Deliver {
             let now = self.shared.clock.now();
             self.shared.pauses.system_refuses(&self.adapter.name, reason, now);
         }
-        for (work, exchange) in batch::apart(&self.shared, &self.adapter, group, exchange).await {
-            let settled = settle::settle(&self.shared, &self.adapter, work, exchange).await;
-            self.note(settled, changes);
+        let together = group.together;
+        let mut all = Vec::new();
+        for part in batch::apart(&self.shared, &self.adapter, group, exchange).await {
+            all.push(match part {
+                Part::Judged(work, exchange) => {
+                    settle::settle(&self.shared, &self.adapter, *work, exchange).await
+                }
+                Part::Halved(work) => Settled::of(*work, Some(false)),
+            });
+        }
+        if together {
+            batch::keep_together(&mut all);
+        }
+        for settled in all {
+            let (mut row, mut took_effect) = (settled.row, settled.took_effect);
+            if let Some(code) = &settled.link {
+                let now = self.shared.clock.now();
+                changes.link(
+                    &self.shared,
+                    &self.adapter.name,
+                    row.dossier,
+                    settled.origin,
+                    code,
+                    now,
+                );
+            }
+            // What took no effect says nothing of the call before it, whose end nobody saw.
+            if took_effect == Some(false)
+                && let Some(before) = settled.before
+                && let Some(intent) = row.intent.replace(before)
+            {
+                changes.lesson(&row, intent, Lesson::Settled(false));
+                took_effect = None;
+            }
+            self.note(row, settled.version, settled.fence, took_effect, changes);
         }
     }
 
-    /// Collects what follows from a settled exchange.
-    fn note(&self, settled: Settled, changes: &mut Changes) {
-        let Settled {
-            row,
-            version,
-            fence,
-            origin,
-            link,
-            took_effect,
-            create_closed,
-        } = settled;
+    /// Collects what becomes of a row, and what follows from it. Whether its last intent took effect, if that is known now.
+    fn note(
+        &self,
+        mut row: Delivery,
+        version: i64,
+        fence: i64,
+        took_effect: Option<bool>,
+        changes: &mut Changes,
+    ) {
         match &row.state {
             State::Parked { cause, .. } => {
                 tracing::warn!(
@@ -328,16 +351,15 @@ impl Deliver {
             }
             _ => {}
         }
-        if let Some(code) = link {
-            let now = self.shared.clock.now();
-            changes.link(&self.shared, &self.adapter.name, row.dossier, origin, &code, now);
-        }
-        let reports = !self.adapter.webhooks.is_empty() || !self.adapter.pulls.is_empty();
-        if create_closed && reports {
-            changes.create_is_settled(&self.adapter.name);
-        }
-        if let (Some(took_effect), Some(intent)) = (took_effect, row.intent.clone()) {
+        let was_open = row.is_open();
+        if let Some(took_effect) = took_effect
+            && let Some(intent) = row.intent.take()
+        {
             changes.lesson(&row, intent, Lesson::Settled(took_effect));
+        }
+        let settled = took_effect.is_some() || row.presence == Presence::Present;
+        if was_open && settled && row.item.is_empty() && reports(&self.adapter) {
+            changes.create_is_settled(&self.adapter.name);
         }
         changes.row(row, version, fence);
     }
@@ -348,4 +370,9 @@ const PLANNED: &str = "a plan is made for a push of the adapter";
 /// The push of this name.
 fn push_of<'a>(adapter: &'a Adapter, name: &str) -> Option<&'a Push> {
     adapter.pushes.iter().find(|push| push.name == name)
+}
+
+/// Does its system tell the bus of its dossiers?
+fn reports(adapter: &Adapter) -> bool {
+    !adapter.webhooks.is_empty() || !adapter.pulls.is_empty()
 }

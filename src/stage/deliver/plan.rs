@@ -1,15 +1,18 @@
-//! What is to be done for one row: pure, from the dossier, the manifest and the row itself.
+//! What is to be done for one row: pure, from what is known of the dossier, the manifest and the row itself.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use jiff::Timestamp;
-use serde_json::{Value, json};
+use serde_json::Value;
 
-use super::work::{Gift, Way, Work, after};
-use super::{flapping, push_of};
-use crate::adapter::{Adapter, Native, OnDoubt, Otherwise, Push, Required, Steps};
-use crate::dossier::{DossierId, Patch};
+use super::desk::Desk;
+use super::work::{Work, after};
+use super::{push_of, reports};
+use crate::adapter::{Adapter, OnDoubt, Otherwise, Push, Required};
+use crate::dossier::{DossierId, Shadow};
 use crate::fault::Fault;
+use crate::stage::{Shared, StageError};
 use crate::store::{Delivery, Item, Parent, Presence, Replica, State};
 
 /// What is to be done for a row.
@@ -21,18 +24,22 @@ pub(super) enum Plan {
         /// The attempt that the row was read with.
         fence: i64,
         items: Vec<Item>,
+        /// The row's last intent is taken as one that took effect.
+        taken_as_done: bool,
     },
     /// One exchange.
     Exchange(Box<Work>),
 }
 
 impl Plan {
-    fn write(row: Delivery, version: i64, state: State) -> Self {
+    /// The row in this state.
+    pub(super) fn write(row: Delivery, version: i64, state: State) -> Self {
         Self::Write {
             fence: row.attempt,
             row: Box::new(Delivery { state, ..row }),
             version,
             items: Vec::new(),
+            taken_as_done: false,
         }
     }
 
@@ -40,6 +47,15 @@ impl Plan {
     pub(super) fn parked(row: Delivery, cause: Fault, held: bool) -> Self {
         let version = row.desired;
         Self::write(row, version, State::Parked { cause, held })
+    }
+
+    /// Only a person can find out what became of the row's last call.
+    pub(super) fn left_to_a_person(row: Delivery) -> Self {
+        let cause = Fault::new("in-doubt-no-find")
+            .found("a call whose answer never came, and no way to ask whether it took effect")
+            .expected("a person's word")
+            .remedy("look in the target system; then retry the delivery if the record is not there, or discard it");
+        Self::parked(row, cause, true)
     }
 
     /// The mapping cannot make a record of it: a newer version of the dossier or of the mapping tries again.
@@ -52,16 +68,54 @@ impl Plan {
     }
 }
 
-/// Plans one row. `identity_owned`: some adapter of the province asks the population database.
-pub(super) fn plan(
-    adapter: &Adapter,
-    mut row: Delivery,
-    replicas: &HashMap<DossierId, Replica>,
-    parents: &HashMap<(DossierId, String), Parent>,
-    identity_owned: bool,
-    now: Timestamp,
-) -> Plan {
-    let (Some(push), Some(replica)) = (push_of(adapter, &row.push), replicas.get(&row.dossier)) else {
+/// What is known of the dossiers whose rows are planned.
+pub(super) struct Known {
+    pub(super) replicas: HashMap<DossierId, Replica>,
+    pub(super) parents: HashMap<(DossierId, String), Parent>,
+    /// What the target's system is believed to hold, where it reports.
+    pub(super) shadows: HashMap<(String, DossierId), Shadow>,
+    /// Some adapter of the province asks the population database.
+    pub(super) identity_owned: bool,
+    pub(super) now: Timestamp,
+}
+
+impl Known {
+    /// What is to be known for these rows of an adapter.
+    pub(super) async fn of(
+        shared: &Shared,
+        adapter: &Adapter,
+        rows: &[Delivery],
+        now: Timestamp,
+    ) -> Result<Self, StageError> {
+        let mut ids: Vec<DossierId> = rows.iter().map(|row| row.dossier).collect();
+        ids.sort_unstable();
+        ids.dedup();
+        let keys: Vec<(String, DossierId)> = ids
+            .iter()
+            .filter(|_| reports(adapter))
+            .map(|id| (adapter.name.clone(), *id))
+            .collect();
+        let owns_identity =
+            |adapter: &Arc<Adapter>| adapter.owns.rights().any(|(name, _)| name == "identity");
+        Ok(Self {
+            replicas: shared.store.replicas(&ids).await?,
+            parents: shared.store.parents(&adapter.name, &ids).await?,
+            shadows: shared.store.shadows(&keys).await?,
+            identity_owned: shared.adapters.iter().any(owns_identity),
+            now,
+        })
+    }
+
+    /// Ids of the records that we have made of a dossier.
+    fn ours(&self, id: DossierId) -> Vec<&str> {
+        let rows = self.parents.iter().filter(|((dossier, _), _)| *dossier == id);
+        rows.filter_map(|(_, row)| row.remote.as_deref()).collect()
+    }
+}
+
+/// Plans one row.
+pub(super) fn plan(adapter: &Adapter, mut row: Delivery, known: &Known) -> Plan {
+    let (Some(push), Some(replica)) = (push_of(adapter, &row.push), known.replicas.get(&row.dossier)) else {
         let cause = Fault::new("push-unknown")
             .file("adapter.toml")
             .found(format!("a delivery for the push `{}`", row.push))
@@ -72,20 +126,29 @@ pub(super) fn plan(
     let version = replica.version;
     let whole = replica.dossier.view();
     // Doubt first: what waits for anything else would forget it.
-    let doubted = matches!(row.state, State::InDoubt { .. });
-    if doubted && let Some(state) = doubt_without_look_up(push, &mut row) {
-        return Plan::write(row, version, state);
+    let doubt = if row.is_certain() {
+        Doubt::None
+    } else {
+        doubt(push, &row)
+    };
+    match doubt {
+        Doubt::None | Doubt::Repeat => {}
+        Doubt::Look => row.presence = Presence::Unknown,
+        Doubt::Skip => row.presence = Presence::Present,
+        Doubt::Park => return Plan::left_to_a_person(row),
     }
-    if let Some(state) = lacking(adapter, push, &row, &whole, parents, identity_owned, now) {
+    if let Some(state) = lacking(adapter, push, &row, &whole, known) {
         return Plan::write(row, version, state);
     }
     let desk = Desk {
         adapter,
         push,
         replica,
+        ours: known.ours(row.dossier),
+        shadow: known.shadows.get(&(adapter.name.clone(), row.dossier)),
         view: adapter.needs.apply(&whole),
-        doubted,
-        now,
+        doubt,
+        now: known.now,
     };
     match desk.plan(row.clone()) {
         Ok(plan) => plan,
@@ -94,17 +157,10 @@ pub(super) fn plan(
 }
 
 /// What the dossier lacks before it may go to this target.
-fn lacking(
-    adapter: &Adapter,
-    push: &Push,
-    row: &Delivery,
-    dossier: &Value,
-    parents: &HashMap<(DossierId, String), Parent>,
-    identity_owned: bool,
-    now: Timestamp,
-) -> Option<State> {
+fn lacking(adapter: &Adapter, push: &Push, row: &Delivery, dossier: &Value, known: &Known) -> Option<State> {
     if let Some(parent) = &push.after
-        && !parents
+        && !known
+            .parents
             .get(&(row.dossier, parent.clone()))
             .is_some_and(|parent| parent.done)
     {
@@ -120,14 +176,14 @@ fn lacking(
     for requirement in &adapter.requires {
         let (name, asked) = match requirement.what {
             Required::Code => ("code", true),
-            Required::Identity => ("identity", identity_owned),
+            Required::Identity => ("identity", known.identity_owned),
         };
         if !asked || requirement.met(dossier) {
             continue;
         }
         // Counted from when the dossier was first meant for this target: a newer version does not begin the wait anew.
         let until = row.created + requirement.within;
-        if now < until {
+        if known.now < until {
             return Some(State::Waiting {
                 requirement: name.to_owned(),
                 until: Some(until),
@@ -153,230 +209,39 @@ fn lacking(
     None
 }
 
-/// What becomes of a doubt whose time has passed. With a look-up, or where a repetition does no harm, the row goes on;
-/// else the manifest has said what to do.
-fn doubt_without_look_up(push: &Push, row: &mut Delivery) -> Option<State> {
+/// How a doubt ends whose time has passed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Doubt {
+    /// There is none.
+    None,
+    /// The target is asked.
+    Look,
+    /// The call is made again: it does no harm, or the manifest says so.
+    Repeat,
+    /// The call is taken as done: the manifest says so.
+    Skip,
+    /// A person decides.
+    Park,
+}
+
+fn doubt(push: &Push, row: &Delivery) -> Doubt {
     if push.find.is_some() {
-        row.presence = Presence::Unknown;
-        return None;
+        return Doubt::Look;
+    }
+    if push.steps().is_some() {
+        // which action it was is seen when it is known which one is next
+        return Doubt::None;
     }
     let call = match (push.update(), row.presence) {
         (Some(update), Presence::Present) => Some(update),
         _ => push.create(),
     };
     if call.is_some_and(|call| call.idempotent) {
-        return None;
+        return Doubt::Repeat;
     }
     match push.on_doubt {
-        OnDoubt::Resend => None,
-        // The actions after it are still to be taken.
-        OnDoubt::Skip if push.steps().is_some() => None,
-        OnDoubt::Skip => {
-            row.applied = Some(row.desired);
-            row.presence = Presence::Present;
-            Some(State::Applied)
-        }
-        OnDoubt::Park => {
-            let cause = Fault::new("in-doubt-no-find")
-                .found("a call whose answer never came, and no way to ask whether it took effect")
-                .expected("a person's word")
-                .remedy("look in the target system; then retry the delivery if the record is not there, or discard it");
-            Some(State::Parked { cause, held: true })
-        }
-    }
-}
-
-/// Everything that the plan of one row is made from.
-struct Desk<'a> {
-    adapter: &'a Adapter,
-    push: &'a Push,
-    replica: &'a Replica,
-    view: Value,
-    doubted: bool,
-    now: Timestamp,
-}
-
-impl Desk<'_> {
-    /// Whether this version matters to the target, and by which exchange it gets there.
-    fn plan(self, mut row: Delivery) -> Result<Plan, Fault> {
-        let (push, version) = (self.push, self.replica.version);
-        row.judged_by = None;
-        if row.item.is_empty() && !push.wanted(&self.view)? {
-            let reason = "the mapping does not send this dossier (when)".to_owned();
-            return Ok(Plan::write(row, version, State::Skipped { reason }));
-        }
-        if let Some(steps) = push.steps() {
-            return self.step(row, steps);
-        }
-        let item = if push.is_by_item() {
-            let items = push.items(&self.view)?;
-            if row.item.is_empty() {
-                return Ok(expand(push, row, version, &items));
-            }
-            if row.applied.is_some() && push.update().is_none() {
-                return Ok(Plan::write(row, version, State::Applied));
-            }
-            if let Some(item) = items.into_iter().find(|item| item["id"] == json!(row.item)) {
-                Some(item)
-            } else {
-                let reason = "the dossier no longer has this item".to_owned();
-                return Ok(Plan::write(row, version, State::Skipped { reason }));
-            }
-        } else {
-            None
-        };
-
-        let native = push.native(&self.view, item.as_ref())?;
-        // Who has given the dossier its own code has it: it is never sent a create. Its items are another matter.
-        let dossier = &self.replica.dossier;
-        if row.item.is_empty()
-            && row.presence == Presence::Unknown
-            && row.attempt == 0
-            && dossier.held_by(&self.adapter.name)
-        {
-            row.presence = Presence::Present;
-            row.remote = dossier
-                .keys_for(&self.adapter.name)
-                .first()
-                .map(ToString::to_string);
-        }
-        let unchanged = row.native_hash.as_deref() == Some(native.hash.as_str());
-        let way = match row.presence {
-            Presence::Present if unchanged || push.update().is_none() => {
-                row.applied = Some(version);
-                return Ok(Plan::write(row, version, State::Applied));
-            }
-            Presence::Present => Way::Update,
-            Presence::Unknown if push.find.is_some() => Way::Look,
-            Presence::Unknown | Presence::Absent => Way::Create,
-        };
-        if way == Way::Update
-            && let Some(cause) = flapping::cause(&row.recent, &native.hash, self.now)
-        {
-            return Ok(Plan::parked(row, cause, true));
-        }
-        self.exchange(row, way, Some(native))
-    }
-
-    /// The next action of a target that takes actions. Where it can be asked how it stands, it is asked before each of
-    /// them; what it said last is good enough only to see that nothing is to be done.
-    fn step(self, mut row: Delivery, steps: &Steps) -> Result<Plan, Fault> {
-        let version = self.replica.version;
-        let can_look = self.push.find.is_some();
-        let state = match &row.target_state {
-            Some(state) => state.clone(),
-            None if can_look => return self.exchange(row, Way::Look, None),
-            None => Value::Null,
-        };
-        let fresh = !can_look || row.presence != Presence::Unknown;
-        match steps.next(&state, &self.view)? {
-            None if self.doubted && !fresh => self.exchange(row, Way::Look, None),
-            None => {
-                row.applied = Some(version);
-                // the same action may be right again one day
-                row.native_hash = None;
-                row.failures = 0;
-                row.failing_since = None;
-                Ok(Plan::write(row, version, State::Applied))
-            }
-            Some(_) if !fresh => self.exchange(row, Way::Look, None),
-            Some(step) if self.doubted && !can_look && self.push.on_doubt == OnDoubt::Skip => {
-                row.target_state = Some(steps.state(&step.native.record, &self.view)?);
-                Ok(Plan::write(row, version, State::Due))
-            }
-            Some(step) => {
-                let repeated = can_look && row.native_hash.as_deref() == Some(step.native.hash.as_str());
-                if repeated {
-                    return Ok(self.without_effect(row));
-                }
-                self.exchange(row, Way::Step, Some(step.native))
-            }
-        }
-    }
-
-    /// The target said that the step took effect and still stands where it stood: asked once more when what it has done
-    /// must show, then a person has to look.
-    fn without_effect(&self, mut row: Delivery) -> Plan {
-        let version = self.replica.version;
-        if row.failures > 0 {
-            let cause = Fault::new("step-without-effect")
-                .found("an action that the target has acknowledged, and no change in how it stands")
-                .expected("that it stands where the action leads")
-                .remedy("look at the dossier in the target system; correct `state` or `steps` of the manifest, or retry the delivery");
-            row.native_hash = None;
-            return Plan::parked(row, cause, true);
-        }
-        row.failures = 1;
-        row.failing_since = Some(self.now);
-        row.presence = Presence::Unknown;
-        let next = self.now + self.push.settle;
-        Plan::write(row, version, State::BackingOff { next })
-    }
-
-    fn exchange(self, row: Delivery, way: Way, native: Option<Native>) -> Result<Plan, Fault> {
-        let gift = match &native {
-            Some(native) if way != Way::Look => self.gift(native)?,
-            _ => None,
-        };
-        Ok(Plan::Exchange(Box::new(Work {
-            fence: row.attempt,
-            version: self.replica.version,
-            row,
-            way,
-            native,
-            gift,
-            origin: self.replica.dossier.origin.clone(),
-            doubted: self.doubted,
-            view: self.view,
-        })))
-    }
-
-    /// What the system will report of this record, if it reports at all.
-    fn gift(&self, native: &Native) -> Result<Option<Gift>, Fault> {
-        if self.adapter.webhooks.is_empty() && self.adapter.pulls.is_empty() {
-            return Ok(None);
-        }
-        let Some(echo) = self.push.echo(native, &self.view)? else {
-            return Ok(None);
-        };
-        let echo = Patch::parse(&echo).map_err(|mut faults| {
-            let fault = faults.swap_remove(0);
-            let field = fault.field.clone().unwrap_or_default();
-            fault.field(format!("push.{}.echo: {field}", self.push.name))
-        })?;
-        Ok(Some(Gift {
-            echo,
-            stamps: self.replica.dossier.stamps(),
-        }))
-    }
-}
-
-/// The row of a push with items is done when each of them has a row of its own.
-fn expand(push: &Push, row: Delivery, version: i64, items: &[Value]) -> Plan {
-    let items = items
-        .iter()
-        .zip(1..)
-        .filter_map(|(item, ordinal)| {
-            Some(Item {
-                adapter: row.adapter.clone(),
-                push: row.push.clone(),
-                dossier: row.dossier,
-                item: item["id"].as_str()?.to_owned(),
-                ordinal,
-                version,
-                again: push.update().is_some(),
-            })
-        })
-        .collect();
-    let row = Delivery {
-        applied: Some(version),
-        state: State::Applied,
-        ..row
-    };
-    Plan::Write {
-        fence: row.attempt,
-        row: Box::new(row),
-        version,
-        items,
+        OnDoubt::Resend => Doubt::Repeat,
+        OnDoubt::Skip => Doubt::Skip,
+        OnDoubt::Park => Doubt::Park,
     }
 }

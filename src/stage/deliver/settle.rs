@@ -91,7 +91,10 @@ fn written(
         Word::Done => {
             let remote = said.or_else(|| work.native().key.clone());
             let row = &mut work.row;
-            row.remote = row.remote.take().or(remote);
+            row.remote = match work.way {
+                Way::Create => remote.or(row.remote.take()),
+                _ => row.remote.take().or(remote),
+            };
             row.presence = Presence::Present;
             row.applied = Some(work.version);
             row.state = State::Applied;
@@ -107,6 +110,19 @@ fn written(
             } else {
                 work.row = back_off(adapter, work.row, &exchange.verdict, now);
             }
+            Settled::of(work, Some(false))
+        }
+        // What is there is the record of the call before this one, whose end nobody saw.
+        Word::Exists if work.way == Way::Create && work.before.is_some() => {
+            work.row.presence = Presence::Present;
+            work.row.remote = work.row.remote.take().or_else(|| work.native().key.clone());
+            if work.before == work.row.intent {
+                work.row.applied = Some(work.version);
+                work.row.state = State::Applied;
+                return applied(adapter, work, now, wall);
+            }
+            work.row.state = State::Due;
+            work.before = None;
             Settled::of(work, Some(false))
         }
         Word::Exists => {
@@ -136,15 +152,13 @@ fn stepped(
     wall: Timestamp,
 ) -> Settled {
     let push = push_of(adapter, &work.row.push).expect(PLANNED);
+    if push.find.is_some() {
+        // asked again before anything else
+        work.row.presence = Presence::Unknown;
+    }
     match exchange.verdict.word {
         Word::Done => {
-            let can_look = push.find.is_some();
             let row = &mut work.row;
-            row.presence = if can_look {
-                Presence::Unknown
-            } else {
-                Presence::Present
-            };
             match led_to {
                 Some(Ok(state)) => row.target_state = Some(state),
                 Some(Err(fault)) => {
@@ -160,9 +174,8 @@ fn stepped(
             row.state = State::Due;
             applied(adapter, work, now, wall)
         }
-        // It stands where the action would lead, or is not there at all: asked before anything else.
+        // It stands where the action would lead, or is not there at all.
         Word::Exists | Word::Missing if push.find.is_some() => {
-            work.row.presence = Presence::Unknown;
             work.row.target_state = None;
             work.row = back_off(adapter, work.row, &exchange.verdict, now);
             Settled::of(work, Some(false))

@@ -45,8 +45,8 @@ pub(super) struct Work {
     pub(super) origin: Origin,
     /// What the target's system is given by the call, and will report.
     pub(super) gift: Option<Gift>,
-    /// The row was in doubt, and this look-up is to end that.
-    pub(super) doubted: bool,
+    /// The intent before this one, where it is to be found out yet whether that took effect.
+    pub(super) before: Option<String>,
 }
 
 /// What is planned is planned for a record; only a look at a target that takes actions has none.
@@ -90,10 +90,15 @@ impl Work {
         scope.with("id", json!(self.intent()))
     }
 
-    /// Names the intent towards the target; the same on every repetition of the same bytes.
+    /// Names what it does.
     pub(super) fn intent(&self) -> String {
-        let row = &self.row;
-        let record = self.native.as_ref().map(|native| &native.hash);
-        hash::content(&json!([row.adapter, row.push, row.dossier, row.item, record]))
+        intent(&self.row, self.native.as_ref())
     }
+}
+
+/// Names the intent to send this record, towards the target as well; the same on every repetition of the same bytes. A
+/// look at a target that takes actions has no record.
+pub(super) fn intent(row: &Delivery, native: Option<&Native>) -> String {
+    let hash = native.map(|native| &native.hash);
+    hash::content(&json!([row.adapter, row.push, row.dossier, row.item, hash]))
 }

@@ -2,22 +2,25 @@
 //! procedure and for the same applicant. The smaller id lives on, the registers merge. A code alone does not join:
 //! clerks mistype codes, and two citizens' dossiers must never become one; such a code keeps leading where it led.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap};
 
 use crate::dossier::{DossierId, fold_code};
 use crate::fault::Fault;
 use crate::stage::Shared;
 use crate::store::{CodeKey, Delivery, Outcome, Presence, Replica, State, StoreError, Transaction};
 
-/// Joins what the changed dossiers' links show to be one; the ids that live on and have changed.
+/// Dossiers that have changed, and who alone has changed them: nobody, where two became one.
+pub(super) type Changed = HashMap<DossierId, BTreeSet<String>>;
+
+/// Joins what the changed dossiers' links show to be one; those that live on and have changed.
 pub(super) async fn join(
     shared: &Shared,
     transaction: &mut dyn Transaction,
     replicas: &mut HashMap<DossierId, Replica>,
-    mut changed: HashSet<DossierId>,
-) -> Result<HashSet<DossierId>, StoreError> {
+    mut changed: Changed,
+) -> Result<Changed, StoreError> {
     // Within a batch, links are not in the store yet: who comes first leads there.
-    let mut order: Vec<DossierId> = changed.iter().copied().collect();
+    let mut order: Vec<DossierId> = changed.keys().copied().collect();
     order.sort_unstable();
     let mut fresh: HashMap<CodeKey, DossierId> = HashMap::new();
     let mut open = order;
@@ -42,7 +45,7 @@ pub(super) async fn join(
                 let (stays, gone) = (id.min(other), id.max(other));
                 unite(shared, transaction, replicas, gone, stays).await?;
                 changed.remove(&gone);
-                changed.insert(stays);
+                changed.insert(stays, BTreeSet::new());
                 fresh
                     .values_mut()
                     .filter(|led| **led == gone)
@@ -156,6 +159,7 @@ fn one_row(mine: Delivery, theirs: Delivery) -> Option<Delivery> {
             attempt: mine.attempt.max(theirs.attempt) + 1,
             presence: Presence::Unknown,
             native_hash: None,
+            intent: theirs.intent,
             ..mine
         }),
         _ => None,

@@ -5,7 +5,7 @@
 //! is never blocked by one record. What waited in the inbox is merged like what the broker brings, once its time has
 //! come. Where an event shows that two dossiers are one, [`join`] makes them one.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
@@ -22,6 +22,8 @@ use crate::store::{
 };
 
 mod join;
+
+use join::Changed;
 
 /// Events merged in one transaction, at most.
 const BATCH: usize = 256;
@@ -102,7 +104,7 @@ impl Subscribe {
         let mut replicas = transaction.replicas(&dossiers).await?;
 
         let mut merged: HashMap<String, Event> = HashMap::new();
-        let mut changed: HashSet<DossierId> = HashSet::new();
+        let mut changed = Changed::new();
         let mut held: Held = Vec::new();
         for (event, place) in events {
             let state = match seen.get(&event.id).or(merged.get(&event.id)) {
@@ -131,7 +133,8 @@ impl Subscribe {
                 .entry(id)
                 .or_insert_with(|| Replica::new(Dossier::new(event.data.origin.clone())));
             if replica.dossier.merge(&event.data) {
-                changed.insert(id);
+                let authors = changed.entry(id).or_default();
+                authors.insert(event.adapter().to_owned());
             }
             merged.insert(event.id.clone(), event);
         }
@@ -156,14 +159,14 @@ impl Subscribe {
         &self,
         transaction: &mut dyn Transaction,
         mut replicas: HashMap<DossierId, Replica>,
-        changed: &HashSet<DossierId>,
+        changed: &Changed,
         now: Timestamp,
     ) -> Result<(), StageError> {
         let mut written = Vec::new();
         let mut links = Vec::new();
         let mut wanted = Vec::new();
         let mut come = Vec::new();
-        for id in changed {
+        for (id, authors) in changed {
             let Some(mut replica) = replicas.remove(id) else {
                 continue;
             };
@@ -193,6 +196,7 @@ impl Subscribe {
                         push: push.name.clone(),
                         dossier: *id,
                         version: replica.version,
+                        own: authors.iter().eq([&adapter.name]),
                     }));
                 }
             }

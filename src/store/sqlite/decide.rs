@@ -35,7 +35,9 @@ const RETRY_DELIVERIES: &str = "
         -- a person has looked: what was sent before no longer counts as flapping
         recent = null,
         attempt = attempt + (attempt > 0),
-        -- a target that cannot be asked stands where its last answer left it
+        -- of a target that cannot be asked the person has said that the last call took no effect; it stands where its last
+        -- answer left it
+        holder = iif(asked.place is null, null, holder),
         presence = iif(asked.place is null, presence, 'unknown'),
         target_state = iif(asked.place is null, target_state, null)
     from (select value as r from json_each(?1)) left join (

@@ -14,7 +14,7 @@ use crate::store::{Delivery, Outcome, Presence, State, StoreError};
 pub(super) const DUE: &str = "
     with free as not materialized (
         select d.* from delivery d
-        where adapter = ?1
+        where adapter = ?1 and push in (select value from json_each(?5))
           -- an item waits for the open items before it: a target sees them in their order
           and not exists (
               select 1 from delivery e
@@ -45,15 +45,17 @@ pub(super) const LOOKED_AT: u32 = 16;
 pub(super) const OF_DOSSIER: &str =
     "select * from delivery where dossier_id = ?1 order by adapter, push, ordinal";
 
-/// Open items of the push and dossier of row `?1..?4`, the next in their order. One that is not due ends the line: a target
-/// sees them in their order.
+/// Open items of the push and dossier of row `?1..?4`, the next in their order. One whose time has not come ends the line:
+/// a target sees them in their order.
 pub(super) const MATES: &str = "
     select * from delivery d
-    where adapter = ?1 and push = ?2 and dossier_id = ?3 and item <> '' and ordinal > ?4 and state = 'due'
+    where adapter = ?1 and push = ?2 and dossier_id = ?3 and item <> '' and ordinal > ?4
+      and (state = 'due' or (state in ('waiting', 'backing_off', 'in_doubt') and until_ms <= ?6))
       and not exists (
           select 1 from delivery e
           where e.adapter = d.adapter and e.push = d.push and e.dossier_id = d.dossier_id and e.item <> ''
-            and e.ordinal > ?4 and e.ordinal < d.ordinal and e.state in ('waiting', 'backing_off', 'in_doubt'))
+            and e.ordinal > ?4 and e.ordinal < d.ordinal and e.state in ('waiting', 'backing_off', 'in_doubt')
+            and (e.until_ms is null or e.until_ms > ?6))
     order by ordinal limit ?5";
 
 /// When the next row that waits for a time comes due.
@@ -124,6 +126,7 @@ pub(super) fn read(row: &SqliteRow) -> Result<Delivery, StoreError> {
         mapping: row.try_get("mapping")?,
         applied_at: row.try_get::<Option<i64>, _>("applied_ms")?.map(time),
         intent: row.try_get("intent")?,
+        others: row.try_get("others")?,
         target_state: optional(row, "target_state")?,
         batch_limit: row.try_get("batch_limit")?,
         recent: optional(row, "recent")?.unwrap_or_default(),

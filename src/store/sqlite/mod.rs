@@ -26,7 +26,7 @@ use super::{
     Replica, ReplicaSummary, Said, Store, StoreError, Transaction, Walk,
 };
 use crate::clock::Anchor;
-use crate::dossier::{DossierId, Hlc, fold_code};
+use crate::dossier::{DossierId, Hlc, Shadow, fold_code};
 use crate::event::Event;
 
 mod decide;
@@ -194,6 +194,24 @@ fn resolved(rows: &[SqliteRow]) -> Result<HashMap<CodeKey, DossierId>, StoreErro
         .collect()
 }
 
+const SHADOWS: &str = "
+    select adapter, dossier_id, body from shadow
+    where (adapter, dossier_id) in (select value ->> 0, value ->> 1 from json_each(?1))";
+
+fn shadow_keys(keys: &[(String, DossierId)]) -> String {
+    batch(keys.iter().map(|(adapter, id)| json!([adapter, id])))
+}
+
+fn shadows(rows: &[SqliteRow]) -> Result<HashMap<(String, DossierId), Shadow>, StoreError> {
+    rows.iter()
+        .map(|row| {
+            let id = delivery::dossier_id(row.try_get("dossier_id")?)?;
+            let shadow = document("shadow", row.try_get("body")?)?;
+            Ok(((row.try_get("adapter")?, id), shadow))
+        })
+        .collect()
+}
+
 fn ids(dossiers: &[DossierId]) -> String {
     batch(dossiers.iter().map(|id| id.to_string().into()))
 }
@@ -239,6 +257,7 @@ impl Store for Sqlite {
     async fn due(
         &self,
         adapter: &str,
+        pushes: &[&str],
         now: Timestamp,
         limit: u32,
     ) -> Result<(Vec<Delivery>, Option<Timestamp>), StoreError> {
@@ -247,6 +266,7 @@ impl Store for Sqlite {
             .bind(now.as_millisecond())
             .bind(limit)
             .bind(limit.saturating_mul(delivery::LOOKED_AT))
+            .bind(batch(pushes.iter().map(|push| json!(push))))
             .fetch_all(&self.readers)
             .await?;
         let next: Option<i64> = sqlx::query_scalar(delivery::NEXT_DUE)
@@ -258,13 +278,14 @@ impl Store for Sqlite {
         Ok((rows, next.map(time)))
     }
 
-    async fn mates(&self, row: &Delivery, limit: u32) -> Result<Vec<Delivery>, StoreError> {
+    async fn mates(&self, row: &Delivery, now: Timestamp, limit: u32) -> Result<Vec<Delivery>, StoreError> {
         let rows = sqlx::query(delivery::MATES)
             .bind(&row.adapter)
             .bind(&row.push)
             .bind(row.dossier.to_string())
             .bind(row.ordinal)
             .bind(limit)
+            .bind(now.as_millisecond())
             .fetch_all(&self.readers)
             .await?;
         rows.iter().map(delivery::read).collect()
@@ -288,13 +309,25 @@ impl Store for Sqlite {
         )
     }
 
+    async fn shadows(
+        &self,
+        keys: &[(String, DossierId)],
+    ) -> Result<HashMap<(String, DossierId), Shadow>, StoreError> {
+        shadows(
+            &sqlx::query(SHADOWS)
+                .bind(shadow_keys(keys))
+                .fetch_all(&self.readers)
+                .await?,
+        )
+    }
+
     async fn parents(
         &self,
         adapter: &str,
         dossiers: &[DossierId],
     ) -> Result<HashMap<(DossierId, String), Parent>, StoreError> {
         let rows = sqlx::query(
-            "select dossier_id, push, applied is not null as done from delivery
+            "select dossier_id, push, applied is not null as done, remote from delivery
              where adapter = ?1 and item = '' and dossier_id in (select value from json_each(?2))",
         )
         .bind(adapter)
@@ -308,6 +341,7 @@ impl Store for Sqlite {
                     (id, row.try_get("push")?),
                     Parent {
                         done: row.try_get("done")?,
+                        remote: row.try_get("remote")?,
                     },
                 ))
             })

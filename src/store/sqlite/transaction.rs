@@ -8,7 +8,8 @@ use serde_json::json;
 use sqlx::{Row, Sqlite};
 
 use super::{
-    REPLICAS, RESOLVE, batch, by_id, code_keys, decide, delivery, document, ids, inbox, join, resolved,
+    REPLICAS, RESOLVE, SHADOWS, batch, by_id, code_keys, decide, delivery, document, ids, inbox, join,
+    resolved, shadow_keys, shadows,
 };
 use crate::clock::Anchor;
 use crate::dossier::{DossierCode, DossierId, Hlc, Shadow};
@@ -81,22 +82,12 @@ impl Transaction for SqliteTransaction {
         &mut self,
         keys: &[(String, DossierId)],
     ) -> Result<HashMap<(String, DossierId), Shadow>, StoreError> {
-        let rows = sqlx::query(
-            "select adapter, dossier_id, body from shadow
-             where (adapter, dossier_id) in (select value ->> 0, value ->> 1 from json_each(?1))",
+        shadows(
+            &sqlx::query(SHADOWS)
+                .bind(shadow_keys(keys))
+                .fetch_all(&mut *self.inner)
+                .await?,
         )
-        .bind(batch(keys.iter().map(|(adapter, id)| json!([adapter, id]))))
-        .fetch_all(&mut *self.inner)
-        .await?;
-        rows.iter()
-            .map(|row| {
-                let key = (
-                    row.try_get("adapter")?,
-                    delivery::dossier_id(row.try_get("dossier_id")?)?,
-                );
-                Ok((key, document("shadow", row.try_get("body")?)?))
-            })
-            .collect()
     }
 
     async fn journaled(&mut self, events: &[&str]) -> Result<HashMap<String, Event>, StoreError> {
@@ -149,7 +140,8 @@ impl Transaction for SqliteTransaction {
     async fn open_creates(&mut self, adapter: &str) -> Result<Vec<DossierId>, StoreError> {
         let rows: Vec<String> = sqlx::query_scalar(
             "select distinct dossier_id from delivery
-             where adapter = ?1 and state = 'in_doubt' and item = '' and presence <> 'present'",
+             where adapter = ?1 and intent is not null and holder is not null and item = ''
+               and presence <> 'present' and state <> 'discarded'",
         )
         .bind(adapter)
         .fetch_all(&mut *self.inner)
@@ -361,13 +353,14 @@ impl Transaction for SqliteTransaction {
 
     async fn want(&mut self, wanted: &[Wanted], now: Timestamp) -> Result<(), StoreError> {
         self.write_at(
-            "insert into delivery (adapter, push, dossier_id, item, ordinal, desired, state, held, attempt, failures,
-                                   presence, created_ms, due_ms)
-             select value ->> 'adapter', value ->> 'push', value ->> 'dossier', '', 0, value ->> 'version', 'due', 0, 0,
-                    0, 'unknown', ?2, ?2
+            "insert into delivery (adapter, push, dossier_id, item, ordinal, desired, others, state, held, attempt,
+                                   failures, presence, created_ms, due_ms)
+             select value ->> 'adapter', value ->> 'push', value ->> 'dossier', '', 0, value ->> 'version',
+                    iif(value ->> 'own', 0, value ->> 'version'), 'due', 0, 0, 0, 'unknown', ?2, ?2
              from json_each(?1) where true
              on conflict (adapter, push, dossier_id, item) do update set
                  desired = max(desired, excluded.desired),
+                 others = max(others, excluded.others),
                  -- doubt is settled first, a sick target keeps its schedule, what a person holds stays held
                  state = case when state in ('in_doubt', 'backing_off', 'discarded') or held then state else 'due' end,
                  until_ms = case when state in ('in_doubt', 'backing_off') or held then until_ms end,

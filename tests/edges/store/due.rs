@@ -2,7 +2,7 @@
 
 use lienthong::store::{Delivery, Item, State, Store, Wanted};
 
-use super::{at, commit, id, item, outcome, parked, put, save, want, wanted};
+use super::{at, commit, due, id, item, outcome, parked, put, save, want, wanted};
 
 /// Dossier `n` and three steps of it; ids of items are in another order than their places.
 async fn with_steps(store: &dyn Store, n: u32, now: i64) {
@@ -25,7 +25,7 @@ async fn with_steps(store: &dyn Store, n: u32, now: i64) {
 
 /// The items that may be worked on, an empty one for a dossier itself.
 async fn ready(store: &dyn Store, now: i64) -> Vec<(u32, String)> {
-    let (rows, _) = store.due("book", at(now), 99).await.unwrap();
+    let (rows, _) = due(store, "book", now, 99).await;
     let number = |row: &Delivery| (1..9).find(|n| id(*n) == row.dossier).unwrap();
     let mut ready: Vec<_> = rows.iter().map(|row| (number(row), row.item.clone())).collect();
     ready.sort();
@@ -56,7 +56,7 @@ pub(super) async fn one_row_of_a_dossier_at_a_time(store: &dyn Store) {
         transaction.want(&[other, second], at(0)).await.unwrap();
     })
     .await;
-    let (rows, _) = store.due("book", at(0), 99).await.unwrap();
+    let (rows, _) = due(store, "book", 0, 99).await;
     assert_eq!(rows.len(), 2);
     assert_eq!(
         ready(store, 0).await,
@@ -164,7 +164,7 @@ pub(super) async fn times_are_kept_and_the_next_one_is_told(store: &dyn Store) {
         want(store, n, 1, at(0)).await;
         put(store, n, state, at(0)).await;
     }
-    let told = async |now: i64| store.due("book", at(now), 99).await.unwrap().1;
+    let told = async |now: i64| due(store, "book", now, 99).await.1;
     assert_eq!(
         (ready(store, 19).await, told(19).await),
         (list(&[]), Some(at(20)))
@@ -181,7 +181,7 @@ pub(super) async fn times_are_kept_and_the_next_one_is_told(store: &dyn Store) {
         (ready(store, 40).await, told(40).await),
         (list(&[(1, ""), (2, ""), (3, "")]), None)
     );
-    assert_eq!(store.due("other", at(0), 99).await.unwrap().1, None);
+    assert_eq!(due(store, "other", 0, 99).await.1, None);
 }
 
 pub(super) async fn oldest_rows_come_first_and_not_more_than_asked_for(store: &dyn Store) {
@@ -190,7 +190,93 @@ pub(super) async fn oldest_rows_come_first_and_not_more_than_asked_for(store: &d
     }
     // asked for again: it keeps its place
     want(store, 2, 2, at(40)).await;
-    let (rows, _) = store.due("book", at(50), 2).await.unwrap();
+    let (rows, _) = due(store, "book", 50, 2).await;
     let order: Vec<_> = rows.iter().map(|row| row.dossier).collect();
     assert_eq!(order, [id(2), id(3)]);
+}
+
+pub(super) async fn rows_of_other_pushes_are_not_hidden_by_what_is_not_asked_for(store: &dyn Store) {
+    commit(store, async |transaction| {
+        // an older row of the same dossier, whose push has the first name
+        let another = |n: u32| Wanted {
+            push: "another".to_owned(),
+            ..wanted(n, 1)
+        };
+        transaction.want(&[another(1), another(2)], at(0)).await.unwrap();
+        transaction.want(&[wanted(1, 1)], at(9)).await.unwrap();
+    })
+    .await;
+    let asked = async |pushes: &[&str], limit: u32| {
+        let (rows, _) = store.due("book", pushes, at(9), limit).await.unwrap();
+        let rows = rows.into_iter().map(|row| (row.push, row.dossier));
+        rows.collect::<Vec<_>>()
+    };
+    let of = |push: &str, n: u32| (push.to_owned(), id(n));
+    assert_eq!(asked(&["dossier"], 1).await, [of("dossier", 1)]);
+    assert_eq!(asked(&["another"], 9).await, [of("another", 1), of("another", 2)]);
+    assert_eq!(
+        asked(&["another", "dossier"], 9).await,
+        [of("another", 1), of("another", 2)]
+    );
+    assert_eq!(asked(&[], 9).await, []);
+    // a doubt about a dossier holds back all pushes, asked for or not
+    put(store, 1, State::InDoubt { until: at(60) }, at(9)).await;
+    assert_eq!(asked(&["another"], 9).await, [of("another", 2)]);
+}
+
+pub(super) async fn mates_are_the_next_items_up_to_one_whose_time_has_not_come(store: &dyn Store) {
+    with_steps(store, 1, 0).await;
+    with_steps(store, 2, 0).await;
+    let step = |ordinal: i64, item: &str, push: &str| Item {
+        adapter: "book".to_owned(),
+        push: push.to_owned(),
+        dossier: id(1),
+        item: item.to_owned(),
+        ordinal,
+        version: 1,
+        again: false,
+    };
+    commit(store, async |transaction| {
+        let more = [
+            step(4, "d", "step"),
+            step(5, "e", "step"),
+            step(2, "z", "another"),
+        ];
+        transaction.put_items(&more, at(0)).await.unwrap();
+    })
+    .await;
+    let mates = async |name: &str, now: i64, limit: u32| {
+        let row = item(store, 1, name).await;
+        let mates = store.mates(&row, at(now), limit).await.unwrap();
+        mates.into_iter().map(|row| row.item).collect::<Vec<_>>()
+    };
+    assert_eq!(
+        mates("c", 0, 9).await,
+        ["b", "a", "d", "e"],
+        "in their order, of one push and dossier"
+    );
+    assert_eq!(mates("c", 0, 2).await, ["b", "a"]);
+    assert_eq!(mates("a", 0, 9).await, ["d", "e"], "none of those before it");
+    // what is done or left to a person is no hindrance, and no mate
+    put_item(store, 1, "b", State::Applied).await;
+    put_item(store, 1, "a", parked(true)).await;
+    assert_eq!(mates("c", 0, 9).await, ["d", "e"]);
+    for open in [
+        State::BackingOff { next: at(60) },
+        State::InDoubt { until: at(60) },
+        State::Waiting {
+            requirement: "code".to_owned(),
+            until: Some(at(60)),
+        },
+    ] {
+        put_item(store, 1, "d", open).await;
+        assert_eq!(mates("c", 59, 9).await, [""; 0], "they come in their order");
+        assert_eq!(mates("c", 60, 9).await, ["d", "e"]);
+    }
+    let forever = State::Waiting {
+        requirement: "after dossier".to_owned(),
+        until: None,
+    };
+    put_item(store, 1, "d", forever).await;
+    assert_eq!(mates("c", 999, 9).await, [""; 0]);
 }

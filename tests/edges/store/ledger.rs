@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use lienthong::store::{Delivery, Outcome, Presence, Sent, State, Store};
 
-use super::{at, cause, commit, id, outcome, parked, put, row, save, want, wanted};
+use super::{at, cause, commit, due, id, outcome, parked, put, row, save, want, wanted};
 
 fn waiting(requirement: &str) -> State {
     State::Waiting {
@@ -247,7 +247,7 @@ pub(super) async fn save_makes_due_what_was_wanted_meanwhile(store: &dyn Store) 
             (expected, 2, Some(1)),
             "{state:?}"
         );
-        let (due, _) = store.due("book", at(3), 99).await.unwrap();
+        let (due, _) = due(store, "book", 3, 99).await;
         assert_eq!(
             due.iter().any(|row| row.dossier == id(n)),
             !stays(&state),
@@ -336,4 +336,32 @@ pub(super) async fn parent_is_done_once_it_was_applied(store: &dyn Store) {
         "not asked for, not there"
     );
     assert!(store.parents("other", &[id(1)]).await.unwrap().is_empty());
+}
+
+pub(super) async fn row_knows_the_newest_version_that_others_have_a_part_in(store: &dyn Store) {
+    let want = async |version: i64, own: bool| {
+        let wanted = lienthong::store::Wanted {
+            own,
+            ..wanted(1, version)
+        };
+        commit(store, async |transaction| {
+            transaction.want(&[wanted], at(0)).await.unwrap();
+        })
+        .await;
+        let row = row(store, 1).await;
+        (row.desired, row.others)
+    };
+    assert_eq!(want(1, true).await, (1, 0), "its own alone");
+    assert_eq!(want(2, false).await, (2, 2));
+    assert_eq!(want(3, true).await, (3, 2));
+    assert_eq!(want(1, false).await, (3, 2), "never taken back");
+    // no outcome changes that
+    let read = row(store, 1).await;
+    let written = Delivery {
+        others: 99,
+        state: State::Applied,
+        ..read
+    };
+    save(store, outcome(written), at(1)).await;
+    assert_eq!(row(store, 1).await.others, 2);
 }

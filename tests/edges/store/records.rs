@@ -5,9 +5,9 @@ use lienthong::dossier::{Hlc, Shadow};
 use lienthong::store::{InboxRow, InboxState, Store, Taken};
 use serde_json::json;
 
-use super::{at, cause, code, commit, event, hlc, id, parked, put, replica, row, want, wanted};
+use super::{at, cause, code, commit, due, event, hlc, id, parked, put, replica, row, want, wanted};
 
-fn record(raw: &str, state: InboxState) -> InboxRow {
+pub(super) fn record(raw: &str, state: InboxState) -> InboxRow {
     InboxRow {
         adapter: "one-stop".to_owned(),
         operation: "webhook.dossier".to_owned(),
@@ -411,6 +411,6 @@ pub(super) async fn empty_batches_do_nothing(store: &dyn Store) {
     .await;
     assert!(store.replicas(&[]).await.unwrap().is_empty());
     assert!(store.parents("book", &[]).await.unwrap().is_empty());
-    let (rows, next) = store.due("book", at(0), 9).await.unwrap();
+    let (rows, next) = due(store, "book", 0, 9).await;
     assert_eq!((rows.len(), next), (0, None));
 }

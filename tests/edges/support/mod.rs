@@ -1,21 +1,25 @@
 //! What the tests stand on: dossiers, a node inside the test, the program as a process, a target that does as told.
 
+mod bench;
 mod daemon;
 mod office;
 mod rows;
 mod site;
 mod target;
+mod watch;
 
 use std::sync::Once;
 use std::time::Duration;
 
 use tokio::time::{Instant, sleep};
 
+pub(crate) use bench::Bench;
 pub(crate) use daemon::{Daemon, Follower, Province, Ran, ask, cli};
 pub(crate) use office::{OFFICE, desk, patch};
-pub(crate) use rows::{SECRET, code, post, post_signed, row, sign};
+pub(crate) use rows::{SECRET, code, post, post_signed, row, sign, worked};
 pub(crate) use site::{MANIFEST, Site, contents};
 pub(crate) use target::{Act, Call, Target};
+pub(crate) use watch::Watch;
 
 /// Longest time that anything in these tests may take.
 pub(crate) const LIMIT: Duration = Duration::from_mins(1);

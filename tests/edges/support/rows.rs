@@ -58,6 +58,21 @@ pub(crate) fn row(n: u32) -> Value {
     })
 }
 
+/// Dossier `n` after so many steps.
+pub(crate) fn worked(n: u32, steps: usize) -> Value {
+    let mut row = row(n);
+    let step = |number: usize| {
+        json!({
+            "MaHoSo": code(n), "ThoiGian": format!("202603050900{number:02}"), "TrangThai": 4, "NguoiGui": "cb01",
+            "TenNguoiGui": "Cán bộ Thử", "ThaoTac": "Chuyển xử lý", "NoiDung": format!("bước {number}")
+        })
+    };
+    row["TrangThaiHoSoId"] = json!(4);
+    row["NgayCapNhat"] = json!(format!("202603050900{steps:02}"));
+    row["TienTrinh"] = (1..=steps).map(step).collect();
+    row
+}
+
 /// The signature of these bytes with this key.
 pub(crate) fn sign(key: &str, body: &[u8]) -> String {
     let mut mac = Hmac::<Sha256>::new_from_slice(key.as_bytes()).unwrap();

@@ -43,6 +43,9 @@ create = { path = '/create', body = '.' }
 update = { path = '/update', body = '.' }
 "#;
 
+/// When tests begin.
+pub(super) const START: &str = "2026-03-06T02:00:00Z";
+
 /// The node and what it stands on.
 pub(crate) struct Site {
     folder: TempDir,
@@ -54,26 +57,9 @@ pub(crate) struct Site {
 impl Site {
     /// A node with the shipped one-stop, which answers nowhere, and these targets: name, manifest, address.
     pub(crate) async fn start(targets: &[(&str, &str, &str)]) -> Self {
-        install_tls();
         let folder = tempfile::tempdir().unwrap();
-        let mut systems = vec![system("one-stop", shipped("one-stop"), "http://127.0.0.1:9")];
-        for (name, manifest, url) in targets {
-            let adapter = folder.path().join("adapters").join(name);
-            std::fs::create_dir_all(&adapter).unwrap();
-            std::fs::write(adapter.join("adapter.toml"), manifest).unwrap();
-            systems.push(system(name, adapter, url));
-        }
-        let clock = ManualClock::new("2026-03-06T02:00:00Z".parse().unwrap());
-        let secrets: HashMap<&str, &str> = SECRETS.into();
-        let config = Config {
-            store: format!("sqlite://{}", folder.path().join("lienthong.db").display()),
-            broker: "loopback:".to_owned(),
-            listen: SocketAddr::from(([127, 0, 0, 1], 0)),
-            socket: folder.path().join("admin.sock"),
-            adapters: folder.path().join("adapters"),
-            systems,
-            environment: Arc::new(move |name| secrets.get(name).map(ToString::to_string)),
-        };
+        let clock = ManualClock::new(START.parse().unwrap());
+        let config = configure(folder.path(), targets);
         let node = Node::start(&config, Arc::new(clock.clone())).await.unwrap();
         Self {
             folder,
@@ -236,6 +222,28 @@ impl Site {
 
     pub(crate) async fn stop(self) {
         self.node.stop().await;
+    }
+}
+
+/// The shipped one-stop and these targets: name, manifest, address.
+pub(super) fn configure(folder: &Path, targets: &[(&str, &str, &str)]) -> Config {
+    install_tls();
+    let mut systems = vec![system("one-stop", shipped("one-stop"), "http://127.0.0.1:9")];
+    for (name, manifest, url) in targets {
+        let adapter = folder.join("adapters").join(name);
+        std::fs::create_dir_all(&adapter).unwrap();
+        std::fs::write(adapter.join("adapter.toml"), manifest).unwrap();
+        systems.push(system(name, adapter, url));
+    }
+    let secrets: HashMap<&str, &str> = SECRETS.into();
+    Config {
+        store: format!("sqlite://{}", folder.join("lienthong.db").display()),
+        broker: "loopback:".to_owned(),
+        listen: SocketAddr::from(([127, 0, 0, 1], 0)),
+        socket: folder.join("admin.sock"),
+        adapters: folder.join("adapters"),
+        systems,
+        environment: Arc::new(move |name| secrets.get(name).map(ToString::to_string)),
     }
 }
 

@@ -33,7 +33,12 @@ pub(crate) enum Act {
     DoAndHang,
     /// Waits until so many calls are here, then answers so.
     Gather(Arc<Barrier>, u16, Value),
+    /// Does it; answers when the test comes to the barrier too.
+    DoAndHold(Arc<Barrier>),
 }
+
+/// What a path does when nothing else was said: the records that it works on, what it was sent; status and answer.
+type Service = Arc<dyn Fn(&mut Vec<Value>, &Value) -> (u16, Value) + Send + Sync>;
 
 /// A call that came.
 #[derive(Debug, Clone)]
@@ -60,6 +65,7 @@ struct Books {
     /// Sessions up to this number are over.
     over: usize,
     rules: Vec<Rule>,
+    services: BTreeMap<&'static str, Service>,
 }
 
 struct Office {
@@ -126,6 +132,16 @@ impl Target {
     /// The next call of this path is treated so.
     pub(crate) fn next(&self, path: &'static str, act: Act) {
         self.rule(path, 1, |_| true, act);
+    }
+
+    /// From now on this path does so.
+    pub(crate) fn serve(
+        &self,
+        path: &'static str,
+        service: impl Fn(&mut Vec<Value>, &Value) -> (u16, Value) + Send + Sync + 'static,
+    ) {
+        let mut books = self.office.books.lock().unwrap();
+        books.services.insert(path, Arc::new(service));
     }
 
     /// Forgets what is left of its rules.
@@ -244,6 +260,11 @@ async fn answer(
             barrier.wait().await;
             reply(status, &said)
         }
+        Some(Act::DoAndHold(barrier)) => {
+            let (status, body) = office.serve(&path, body, token.as_deref());
+            barrier.wait().await;
+            reply(status, &body)
+        }
     }
 }
 
@@ -277,6 +298,9 @@ impl Office {
         let session = token.and_then(|token| token.strip_prefix("Bearer s")?.parse::<usize>().ok());
         if session.is_some_and(|session| session <= books.over) {
             return (401, json!({"message": "the session is over"}));
+        }
+        if let Some(service) = books.services.get(path).cloned() {
+            return service(&mut books.records, &body);
         }
         let id = body["id"].clone();
         let answer = match path {

@@ -34,8 +34,12 @@ alter table link add column modern text;
 create index link_modern on link (modern) where modern is not null;
 
 alter table delivery add column span_ms integer;        -- length of the wait that ends at `until_ms`
-alter table delivery add column intent text;            -- name of the last intent towards the target
+alter table delivery add column intent text;            -- name of the last intent, as long as its effect is not known
+-- Newest version that others than the target's own system have had a part in; of rows from before, nobody knows who had.
+alter table delivery add column others integer not null default 0;
+update delivery set others = desired;
 alter table delivery add column target_state text;      -- where a target that takes actions was last seen to stand
 alter table delivery add column batch_limit integer;    -- in how large a batch it may go, after one was refused whole
 alter table delivery add column recent text;            -- what was sent lately: tells two systems that undo each other
 alter table delivery add column judged_by text;         -- version of the mapping that could not make a record of it
+create index delivery_open on delivery (adapter) where intent is not null and holder is not null and item = '';
