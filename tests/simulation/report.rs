@@ -185,6 +185,18 @@ pub(crate) async fn finish(mut world: World) -> Report {
         }
         bites.unanswered += target.unanswered;
     }
+    let mut done = Vec::new();
+    for (name, (_, target)) in &world.targets {
+        let target = locked(target);
+        done.extend(target.oracle.effects().iter().map(|effect| {
+            let (act, request) = (effect.act, effect.request);
+            format!(
+                "{name}: {} {act:?} by request {request} at {}: {}",
+                effect.number, effect.at_ms, effect.record
+            )
+        }));
+    }
+    world.trace.append(&mut done);
     let mut exchange = locked(&world.ground.exchange);
     bites.redelivered = exchange.redelivered();
     bites.unconfirmed = exchange.unconfirmed();

@@ -419,8 +419,11 @@ impl World {
             START => self.nodes[node].drive_start(&self.ground).await,
             slot => self.nodes[node].drive(slot, &self.ground).await,
         };
-        if let Some(end) = end {
-            self.note(&format!("{name}{what}: {end}"));
+        match end {
+            Some(end) => self.note(&format!("{name}{what}: {end}")),
+            // Only what began with a hold is worth a line.
+            None if !what.is_empty() => self.note(&format!("{name}{what}: nothing to do")),
+            None => {}
         }
     }
 
