@@ -140,6 +140,32 @@ fn an_older_value_that_comes_back_after_the_newer_one_was_reported_is_set_back_h
 }
 
 #[test]
+fn an_older_value_under_a_time_that_has_not_come_yet_is_an_echo_until_the_newer_one_was_reported() {
+    let mut desk = Desk::new("portal");
+    gives(&mut desk, json!({ "summary": "a" }), "01:00:00");
+    gives(&mut desk, json!({ "summary": "b" }), "02:00:00");
+    // its clock is an hour fast
+    let report = |at: &str, summary: &str| json!({ "at": format!("2026-03-05T{at}Z"), "summary": summary });
+    assert!(
+        desk.reports("02:00:10", report("02:30:00", "a"))
+            .registers
+            .is_empty()
+    );
+    assert!(
+        desk.reports("02:01:00", report("03:01:00", "b"))
+            .registers
+            .is_empty()
+    );
+    assert!(
+        desk.reports("02:02:00", report("02:30:00", "a"))
+            .registers
+            .is_empty()
+    );
+    let set_back = desk.reports("02:30:00", report("03:30:00", "a"));
+    assert_eq!(set_back.registers["summary"].value, json!("a"));
+}
+
+#[test]
 fn a_late_report_of_what_was_given_is_no_news_behind_an_officers_change() {
     let mut desk = Desk::new("portal");
     gives(

@@ -38,11 +38,23 @@ struct Older {
     until: Timestamp,
     /// It had it because it was given it, and not by its own doing.
     pushed: bool,
+    /// The system itself has reported what took its place: `until` is a time of its own clock.
+    #[serde(default)]
+    confirmed: bool,
 }
 
 impl Older {
-    fn was(&self, hash: &str, native: Option<Timestamp>) -> bool {
-        self.hash == hash && native.is_some_and(|native| native <= self.until)
+    /// Whether the system states it as of a time when it had it. Before it has reported the value that took its place, a
+    /// time that has not come yet says only that its clock is fast or its dates are coarse.
+    fn was(&self, hash: &str, times: Times) -> bool {
+        self.hash == hash
+            && times.native.is_some_and(|native| {
+                if self.confirmed {
+                    native < self.until
+                } else {
+                    native <= self.until || native > times.observed
+                }
+            })
     }
 }
 
@@ -111,21 +123,26 @@ impl Held {
 
     fn had_before(&mut self, hash: String, until: Timestamp, pushed: bool) {
         self.older.retain(|older| older.hash != hash);
-        self.older.push(Older { hash, until, pushed });
+        self.older.push(Older {
+            hash,
+            until,
+            pushed,
+            confirmed: false,
+        });
         let excess = self.older.len().saturating_sub(OLDER);
         self.older.drain(..excess);
     }
 
     /// Whether it had this value at this time of its own.
-    pub(super) fn had(&self, hash: &str, native: Option<Timestamp>) -> bool {
-        self.older.iter().any(|older| older.was(hash, native))
+    pub(super) fn had(&self, hash: &str, times: Times) -> bool {
+        self.older.iter().any(|older| older.was(hash, times))
     }
 
     /// The same where it had the value because it was given it.
-    pub(super) fn had_as_given(&self, hash: &str, native: Option<Timestamp>) -> bool {
+    pub(super) fn had_as_given(&self, hash: &str, times: Times) -> bool {
         self.older
             .iter()
-            .any(|older| older.pushed && older.was(hash, native))
+            .any(|older| older.pushed && older.was(hash, times))
     }
 
     /// Takes a statement of the system: its effective time, or `None` where it says nothing new.
@@ -134,7 +151,7 @@ impl Held {
     /// Of two statements of one system the natively newer one stands higher, also where a fast clock was cut off and the
     /// older one came in later. A late statement is not lifted.
     pub(super) fn takes(&mut self, hash: &str, pending: bool, times: Times) -> Option<Timestamp> {
-        let echo = pending || self.hash.as_deref() == Some(hash) || self.had(hash, times.native);
+        let echo = pending || self.hash.as_deref() == Some(hash) || self.had(hash, times);
         let given = self.given.as_ref().map(|stamp| stamp.effective);
         if self.is_late(times.native) {
             let below = self
@@ -151,9 +168,14 @@ impl Held {
                 && self.hash.as_deref() == Some(hash)
             {
                 // from then on, by its own clock, whatever it had before is not there any more
-                self.older
-                    .iter_mut()
-                    .for_each(|older| older.until = older.until.min(native));
+                for older in &mut self.older {
+                    older.until = if older.confirmed {
+                        older.until.min(native)
+                    } else {
+                        native
+                    };
+                    older.confirmed = true;
+                }
             }
             return None;
         }

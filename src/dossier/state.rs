@@ -86,7 +86,7 @@ impl States {
             } else if !again {
                 state.told = Told::Given(held.effective);
             }
-        } else if held.had_as_given(&hash, times.native) {
+        } else if held.had_as_given(&hash, times) {
             state.told = Told::Given(None);
         }
         if !repeats || !state.is_untold() {

@@ -78,7 +78,8 @@ impl Desk<'_> {
     /// must show, then a person has to look.
     fn without_effect(&self, mut row: Delivery) -> Plan {
         row.presence = Presence::Unknown;
-        let shows = row.recent.last().map(|sent| sent.at + self.push.settle);
+        // Twice: the look-up that was just made may have been a moment before the first time was over.
+        let shows = row.recent.last().map(|sent| sent.at + self.push.settle * 2);
         if let Some(next) = shows.filter(|shows| self.now < *shows) {
             return Plan::write(row, self.replica.version, State::BackingOff { next });
         }
