@@ -74,13 +74,17 @@ impl Desk<'_> {
         }
     }
 
-    /// The target said that the step took effect and still stands where it stood: asked once more when what it has done
-    /// must show, then a person has to look.
+    /// The target said that the step took effect and still stands where it stood: asked again when what it has done must
+    /// show, and once more, then a person has to look.
     fn without_effect(&self, mut row: Delivery) -> Plan {
         row.presence = Presence::Unknown;
-        // Twice: the look-up that was just made may have been a moment before the first time was over.
-        let shows = row.recent.last().map(|sent| sent.at + self.push.settle * 2);
-        if let Some(next) = shows.filter(|shows| self.now < *shows) {
+        let settle = self.push.settle;
+        let next = row.recent.last().map(|sent| {
+            // Once more after that: the look-up that was just made may have been a moment before.
+            let shows = sent.at + settle;
+            if self.now < shows { shows } else { shows + settle }
+        });
+        if let Some(next) = next.filter(|next| self.now < *next) {
             return Plan::write(row, self.replica.version, State::BackingOff { next });
         }
         let cause = Fault::new("step-without-effect")
