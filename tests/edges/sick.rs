@@ -434,7 +434,7 @@ async fn mappings_that_eat_all_they_can_fit_into_two_gibibytes() {
     std::fs::create_dir_all(&samples).unwrap();
     let mut map = String::new();
     for (n, (code, bound)) in (1..).zip(greedy) {
-        map += &format!("if .n == {n} then ({code}) else . end | ");
+        map.extend(["if .n == ", &n.to_string(), " then (", code, ") else . end | "]);
         std::fs::write(
             samples.join(format!("greedy-{n}.native.json")),
             json!({"n": n}).to_string(),

@@ -21,7 +21,7 @@ async fn left(design: Design, shows: impl Fn(&Value) -> bool) -> Left {
     let World {
         node, target, source, ..
     } = &mut world;
-    let shown = async {
+    let story = async {
         source.speak(3, 3, 1, &AtomicBool::new(true)).await?;
         until("the books show it", async || {
             let books = target.books().await.ok()?;
@@ -30,7 +30,7 @@ async fn left(design: Design, shows: impl Fn(&Value) -> bool) -> Left {
         .await
     };
     tokio::select! {
-        shown = shown => shown.unwrap(),
+        told = story => told.unwrap(),
         failure = node.live() => panic!("{failure}"),
     }
     world.recover().await.unwrap();

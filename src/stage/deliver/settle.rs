@@ -116,7 +116,8 @@ fn written(
         Word::Exists if work.way == Way::Create && work.before.is_some() => {
             work.row.presence = Presence::Present;
             work.row.remote = work.row.remote.take().or_else(|| work.native().key.clone());
-            if work.before == work.row.intent {
+            // Of which version it is nobody knows where several were sent: what can be updated is.
+            if work.before == work.row.intent && push.update().is_none() {
                 work.row.applied = Some(work.version);
                 work.row.state = State::Applied;
                 return applied(adapter, work, now, wall);
