@@ -9,7 +9,7 @@ use serde_json::json;
 use crate::gates::Gap;
 use crate::kit::{Kit, runtime};
 use crate::oracle::asked::Class;
-use crate::oracle::judge::{Accepted, Claim, Expects, Stand, judge};
+use crate::oracle::judge::{Accepted, Claim, Expects, Stand, Violation, judge};
 use crate::oracle::ledger::claims;
 use crate::oracle::mishap::Mishap;
 use crate::oracle::source::{TEXT, key};
@@ -143,6 +143,7 @@ pub(crate) async fn finish(mut world: World) -> Report {
     }
     violations.append(&mut world.seen);
     violations.append(&mut locked(&world.ground.honesty).broken);
+    let overtaken = locked(&world.ground.honesty).overtaken.clone();
     let mut bites = Bites {
         runs: 1,
         turns: world.turns,
@@ -165,17 +166,25 @@ pub(crate) async fn finish(mut world: World) -> Report {
             _ => accepted.clone(),
         };
         let found = judge(&accepted, expects(*class), &target.oracle, &claims);
-        violations.extend(found.iter().map(|violation| format!("{name}: {violation}")));
+        // Entries came in the order in which the node had them.
+        let found = found.iter().filter(|violation| match violation {
+            Violation::Disorder { what, .. } => !overtaken.contains(what) || *class == Class::Steps,
+            _ => true,
+        });
+        violations.extend(found.map(|violation| format!("{name}: {violation}")));
         violations.extend(alive(&fresh, &claims).map(|problem| format!("{name}: {problem}")));
         for claim in &claims {
             if let Stand::Parked(cause) = &claim.stand {
                 *bites.parked.entry(format!("{name} {cause}")).or_default() += 1;
-                let is_bad = match claim.item {
+                let is_needed = match claim.item {
                     None => cause == "refused-by-target" && bad.contains(&claim.key),
-                    // Whether the dossier may be parked is judged there.
-                    Some(_) => cause == BEHIND,
+                    // Whether the dossier may be parked is judged there; an entry whose event came before those of the
+                    // entries before it is refused by a system that is strict.
+                    Some(_) => {
+                        cause == BEHIND || (cause == "refused-by-target" && overtaken.contains(&claim.key))
+                    }
                 };
-                if !is_bad && !may_park(*class).contains(&cause.as_str()) {
+                if !is_needed && !may_park(*class).contains(&cause.as_str()) {
                     violations.push(format!("{name}: I1 parked without need: {claim:?}"));
                 }
             }

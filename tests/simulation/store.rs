@@ -18,7 +18,7 @@ use serde_json::{Value, json};
 
 use crate::controls::Control;
 use crate::gates::{Gap, Gates};
-use crate::honesty::SharedHonesty;
+use crate::honesty::{Merged, SharedHonesty};
 use crate::target::locked;
 
 /// A store with gaps.
@@ -121,7 +121,8 @@ impl Store for GapStore {
             node: self.node,
             gates: Arc::clone(&self.gates),
             honesty: Arc::clone(&self.honesty),
-            stored: Vec::new(),
+            kept: Vec::new(),
+            merged: Vec::new(),
             control: self.control,
             forgotten: Arc::clone(&self.forgotten),
             writing: writing,
@@ -262,8 +263,9 @@ struct GapTransaction {
     node: usize,
     gates: Arc<Gates>,
     honesty: SharedHonesty,
-    /// Events that are durable once this is.
-    stored: Vec<String>,
+    /// Events that are held in the inbox once this is durable, and events that are merged.
+    kept: Vec<String>,
+    merged: Vec<Merged>,
     control: Option<Control>,
     forgotten: Arc<Mutex<HashSet<(String, RowKey)>>>,
     writing: Writing,
@@ -325,8 +327,7 @@ impl Transaction for GapTransaction {
     }
 
     async fn put_inbox(&mut self, rows: &[InboxRow]) -> Result<(), StoreError> {
-        self.stored
-            .extend(rows.iter().filter_map(|row| row.event.clone()));
+        self.kept.extend(rows.iter().filter_map(|row| row.event.clone()));
         statement!(self.put_inbox(rows))
     }
 
@@ -379,7 +380,11 @@ impl Transaction for GapTransaction {
     }
 
     async fn put_journal(&mut self, events: &[Event], received: Timestamp) -> Result<(), StoreError> {
-        self.stored.extend(events.iter().map(|event| event.id.clone()));
+        self.merged.extend(events.iter().map(|event| Merged {
+            id: event.id.clone(),
+            key: event.data.origin.native.clone(),
+            hlc: event.hlc,
+        }));
         statement!(self.put_journal(events, received))
     }
 
@@ -454,12 +459,13 @@ impl Transaction for GapTransaction {
             node,
             gates,
             honesty,
-            stored,
+            kept,
+            merged,
             writing,
             ..
         } = *self;
         gates.call(inner.commit()).await?;
-        locked(&honesty).stored(node, stored);
+        locked(&honesty).stored(node, kept, &merged);
         drop(writing);
         gates.note_change();
         gates.pass(Gap::Committed).await;
