@@ -111,7 +111,7 @@ impl Exchange {
         self.collect(node);
         let ready = self.queues[node].ready.len().min(limit);
         let count = if self.faults && ready > 0 {
-            self.roll.between(1, ready as u64) as usize
+            usize::try_from(self.roll.between(1, ready as u64)).unwrap()
         } else {
             ready
         };
@@ -119,7 +119,7 @@ impl Exchange {
         for _ in 0..count {
             let last = self.queues[node].ready.len() as u64 - 1;
             let place = if self.faults {
-                self.roll.between(0, last) as usize
+                usize::try_from(self.roll.between(0, last)).unwrap()
             } else {
                 0
             };

@@ -80,9 +80,7 @@ fn echo_that_nobody_knows_wears_the_original_away() {
 #[test]
 fn officer_with_a_slow_clock_is_not_heard_without_stamps() {
     let run = |number| officer::run(1 + number, officer::BEHIND, Some(Control::NoStamp));
-    let report = sweep_with(WITHIN, run)
-        .err()
-        .expect("somebody notices within these seeds");
+    let report = sweep_with(WITHIN, run).expect_err("somebody notices within these seeds");
     eprintln!(
         "NoStamp: noticed with seed {}: {:#?}",
         report.plan.seed, report.violations

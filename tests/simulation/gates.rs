@@ -280,7 +280,7 @@ impl Future for Pass {
                 Poll::Ready(())
             }
             Some(place) => {
-                state.holds[place].waker = context.waker().clone();
+                state.holds[place].waker.clone_from(context.waker());
                 Poll::Pending
             }
             None => Poll::Ready(()),

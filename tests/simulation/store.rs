@@ -125,7 +125,7 @@ impl Store for GapStore {
             merged: Vec::new(),
             control: self.control,
             forgotten: Arc::clone(&self.forgotten),
-            writing: writing,
+            writing,
         }))
     }
 

@@ -71,7 +71,7 @@ pub(crate) enum Turn {
     /// A node dies and is started again.
     Die(usize),
     /// Somebody turns a node's clock.
-    TurnClock(usize, SignedDuration),
+    SetClock(usize, SignedDuration),
     /// A target goes away, or comes back.
     Switch(String),
 }
@@ -167,7 +167,7 @@ impl World {
                     stock.versions -= 1;
                 }
                 Turn::Die(_) => stock.deaths -= 1,
-                Turn::TurnClock(..) => stock.turned -= 1,
+                Turn::SetClock(..) => stock.turned -= 1,
                 Turn::Switch(_) => stock.outages -= 1,
                 _ => {}
             }
@@ -187,7 +187,7 @@ impl World {
         }
         if stock.turned > 0 {
             let by = *self.roll.among(&[TURNED, -TURNED]);
-            turns.push((1, Turn::TurnClock(0, by)));
+            turns.push((1, Turn::SetClock(0, by)));
         }
         if stock.outages > 0 {
             let names: Vec<String> = self.targets.keys().cloned().collect();
@@ -374,13 +374,13 @@ impl World {
         let calls = calls.filter(|held| matches!(held.gap, Gap::Send | Gap::Sent | Gap::Answered));
         calls
             .map(|held| {
-                let patience = self.timeout_of(&self.name_of(held.task)) / 4;
+                let patience = Self::timeout_of(&self.name_of(held.task)) / 4;
                 held.not_before.unwrap_or(held.since).max(held.since) + patience
             })
             .min()
     }
 
-    fn timeout_of(&self, stage: &str) -> Duration {
+    fn timeout_of(stage: &str) -> Duration {
         let name = stage.split_once(' ').map_or(stage, |(_, adapter)| adapter);
         Kit::get().adapter(name).connection.timeout
     }
@@ -401,7 +401,7 @@ impl World {
             Turn::News => {}
             Turn::Pass(span) => self.pass(span),
             Turn::Die(node) => self.die(node),
-            Turn::TurnClock(node, by) => self.turn_clock(node, by),
+            Turn::SetClock(node, by) => self.turn_clock(node, by),
             Turn::Switch(name) => {
                 let down = {
                     let mut target = locked(&self.targets[&name].1);
@@ -493,7 +493,9 @@ impl World {
         let turned = node.clock.now().saturating_add(by).unwrap_or(Timestamp::MAX);
         node.clock.set(turned);
         // Nobody sleeps long by a clock that somebody may turn.
-        node.slots.iter_mut().for_each(|slot| slot.forget_idle());
+        for slot in &mut node.slots {
+            slot.forget_idle();
+        }
         self.note(&format!("the clock is turned by {by:#}"));
     }
 
