@@ -186,6 +186,18 @@ fn a_late_report_of_what_was_given_is_no_news_behind_an_officers_change() {
 }
 
 #[test]
+fn a_system_that_states_days_sets_back_what_it_was_given_on_the_day_on_which_it_changed_it() {
+    let mut desk = Desk::new("portal");
+    gives(&mut desk, json!({ "summary": "a" }), "01:00:00");
+    let report = |summary: &str| json!({ "at": "2026-03-05", "summary": summary });
+    assert!(desk.reports("01:10:00", report("a")).registers.is_empty());
+    assert!(!desk.reports("02:00:00", report("b")).registers.is_empty());
+    let set_back = desk.reports("03:00:00", report("a"));
+    assert_eq!(set_back.registers["summary"].value, json!("a"));
+    assert_eq!(desk.known.register("summary"), Some(&json!("a")));
+}
+
+#[test]
 fn a_report_of_what_is_being_sent_shows_that_it_took_effect() {
     let mut desk = Desk::new("portal");
     let mut other = Desk::new("one-stop");

@@ -110,25 +110,30 @@ impl Held {
             .hash
             .replace(hash)
             .filter(|before| self.hash.as_ref() != Some(before));
-        if let Some(before) = before {
-            self.had_before(before, at, self.pushed);
+        if let Some(hash) = before {
+            self.had_before(Older {
+                hash,
+                until: at,
+                pushed: self.pushed,
+                confirmed: false,
+            });
         }
         self.pushed = true;
     }
 
     /// The system may have been given this value before; from `until` on it should have another one.
     pub(super) fn was_given(&mut self, hash: String, until: Timestamp) {
-        self.had_before(hash, until, true);
-    }
-
-    fn had_before(&mut self, hash: String, until: Timestamp, pushed: bool) {
-        self.older.retain(|older| older.hash != hash);
-        self.older.push(Older {
+        self.had_before(Older {
             hash,
             until,
-            pushed,
+            pushed: true,
             confirmed: false,
         });
+    }
+
+    fn had_before(&mut self, before: Older) {
+        self.older.retain(|older| older.hash != before.hash);
+        self.older.push(before);
         let excess = self.older.len().saturating_sub(OLDER);
         self.older.drain(..excess);
     }
@@ -194,9 +199,15 @@ impl Held {
         };
         if let Some(before) = self.hash.replace(hash.to_owned())
             && self.pushed
+            && let Some(native) = times.native
         {
             // A late report of it is no news, one of the same time is: it may have been set back.
-            self.was_given(before, shift_ms(times.own(), -1));
+            self.had_before(Older {
+                hash: before,
+                until: native,
+                pushed: true,
+                confirmed: true,
+            });
         }
         self.pushed = false;
         self.effective = Some(effective);
