@@ -185,7 +185,10 @@ async fn record_is_taken_when_a_person_gives_the_create_up() {
         counts.waiting.is_empty().then_some(())
     })
     .await;
-    assert!(site.store().find_replica("R-7").await.unwrap().is_some());
+    until("a dossier of its own", async || {
+        site.store().find_replica("R-7").await.unwrap()
+    })
+    .await;
     assert_eq!(target.calls("/create").len(), 1);
     site.stop().await;
 }

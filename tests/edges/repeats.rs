@@ -48,12 +48,17 @@ async fn doubted(target: &Target, end: Act) -> Bench {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn refusal_of_our_own_record_a_second_time_is_its_success() {
-    for end in [Act::DoAndCut, Act::Answer(502, vec![], json!({}))] {
+    // what was there already may be of an older version: it is brought to this one
+    let ends = [
+        (Act::DoAndCut, &["/create", "/create", "/update"][..]),
+        (Act::Answer(502, vec![], json!({})), &["/create", "/create"]),
+    ];
+    for (end, paths) in ends {
         let target = Target::start().await;
         let bench = doubted(&target, end).await;
         bench.advance(90);
         bench.work("book").await;
-        assert_eq!(target.paths(), ["/create", "/create"]);
+        assert_eq!(target.paths(), paths);
         assert_eq!(target.counts(), [(code(1), 1)].into());
         let row = bench.row(&code(1), "book", "dossier").await;
         assert_eq!((row.state, row.presence), (State::Applied, Presence::Present));
@@ -140,7 +145,7 @@ async fn doubt_outlives_a_repetition_that_is_known_to_have_failed() {
     );
     bench.clock().advance(next.duration_since(bench.now()));
     bench.work("book").await;
-    assert_eq!(target.paths(), ["/create"; 3]);
+    assert_eq!(target.paths(), ["/create", "/create", "/create", "/update"]);
     let row = bench.row(&code(1), "book", "dossier").await;
     assert_eq!(
         (row.state, row.intent),
