@@ -261,6 +261,8 @@ pub struct Delivery {
     pub others: i64,
     /// Where a target that takes actions was last seen to stand; absent: it is to be asked.
     pub target_state: Option<Value>,
+    /// When it was asked that.
+    pub looked: Option<Timestamp>,
     /// In how large a batch it may go at most, after one was refused whole.
     pub batch_limit: Option<u32>,
     /// What was sent lately, oldest first.

@@ -45,6 +45,9 @@ pub(crate) enum Gap {
     Acknowledged,
 }
 
+/// Of a hundred passes through the favoured gap, how many hold.
+const FAVOURED: u8 = 90;
+
 /// A step under way: the number of its slot in the world.
 pub(crate) type Task = usize;
 
@@ -78,6 +81,8 @@ struct State {
     /// Of a hundred passes, how many hold.
     percent: u8,
     roll: Option<Roll>,
+    /// The gap that holds most who pass.
+    favoured: Option<Gap>,
     /// The pass at which the matrix wants the step held.
     wanted: Option<(Task, Gap, u32)>,
     /// Steps that wait for what another step has.
@@ -93,10 +98,11 @@ struct State {
 pub(crate) struct Gates(Mutex<State>);
 
 impl Gates {
-    /// Gaps of which so many of a hundred hold whoever passes.
-    pub(crate) fn new(percent: u8, roll: Roll) -> Arc<Self> {
+    /// Gaps of which so many of a hundred hold whoever passes, and one that holds almost all.
+    pub(crate) fn new(percent: u8, favoured: Option<Gap>, roll: Roll) -> Arc<Self> {
         Arc::new(Self(Mutex::new(State {
             percent,
+            favoured,
             roll: Some(roll),
             ..State::default()
         })))
@@ -232,7 +238,11 @@ impl State {
                 return true;
             }
         }
-        let percent = self.percent;
+        let percent = match self.percent {
+            0 => 0,
+            percent if self.favoured == Some(gap) => percent.max(FAVOURED),
+            percent => percent,
+        };
         let rolled = percent > 0 && self.roll.as_mut().is_some_and(|roll| roll.of_hundred() < percent);
         rolled || not_before.is_some_and(|time| self.now < time)
     }

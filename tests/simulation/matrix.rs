@@ -11,7 +11,7 @@ use crate::oracle::asked::Class;
 use crate::oracle::mishap::{Mishap, Mode, Roll};
 use crate::plan::{CLASSES, Plan};
 use crate::report::{Bites, Report, finish};
-use crate::seeds::{number, sweep_with};
+use crate::seeds::{number, silent_mishaps, sweep_with};
 use crate::world::{Turn, World};
 
 /// Runs until the stage dies where it is to die.
@@ -221,11 +221,7 @@ fn death_at_every_gap_of_every_class_in_every_weather() {
     let missed = cells.iter().enumerate().filter(|(place, _)| !visited[place]);
     let missed: Vec<&Cell> = missed.map(|(_, cell)| cell).collect();
     assert!(missed.is_empty(), "nobody died there: {missed:#?}");
-    let silent: Vec<Mishap> = Mishap::ALL
-        .into_iter()
-        .filter(|mishap| !matches!(mishap, Mishap::LateBeyondSettle | Mishap::Restored))
-        .filter(|mishap| !bites.mishaps.contains_key(mishap))
-        .collect();
+    let silent = silent_mishaps(&bites);
     assert!(silent.is_empty(), "these never bit: {silent:?}");
     assert!(
         bites.parked.contains_key("append in-doubt-no-find"),

@@ -6,6 +6,8 @@ use std::sync::Arc;
 use lienthong::adapter::Adapter;
 
 use crate::controls::Control;
+use crate::gates::Gap;
+use crate::matrix::STAGES;
 use crate::oracle::asked::Class;
 use crate::oracle::mishap::{Mode, Roll};
 
@@ -22,6 +24,8 @@ pub(crate) struct Plan {
     pub(crate) versions: u32,
     /// How often nodes die.
     pub(crate) deaths: u32,
+    /// The stage and the gap in which a node dies first, for the rare ones to have their turn.
+    pub(crate) aim: Option<(&'static str, Gap)>,
     /// How often clocks are turned.
     pub(crate) turned: u32,
     /// How often a target goes away or comes back.
@@ -46,6 +50,7 @@ impl Plan {
             dossiers: 0,
             versions: 0,
             deaths: 0,
+            aim: None,
             turned: 0,
             outages: 0,
             held: 0,
@@ -64,20 +69,26 @@ impl Plan {
             let class = *roll.among(&CLASSES);
             let percent = *roll.among(&[10, 25, 50]);
             let mode = match roll.between(0, 9) {
-                0 => Mode::Strict { percent },
-                1 => Mode::Busy { percent },
+                0 | 1 => Mode::Strict { percent },
+                2 => Mode::Busy { percent },
                 _ => Mode::Mixed { percent },
             };
             if targets.iter().all(|(other, _)| *other != class) {
                 targets.push((class, mode));
             }
         }
+        let mut gaps = STAGES
+            .iter()
+            .flat_map(|(stage, gaps)| gaps.iter().map(|gap| (*stage, *gap)));
+        let aim = usize::try_from(seed / 2).unwrap_or(0) % gaps.clone().count();
+        let aim = gaps.nth(aim).filter(|_| seed % 2 == 0);
         let mut up_to = |most: u64| u32::try_from(roll.between(0, most)).unwrap_or(0);
         let dossiers = 1 + up_to(3);
         Self {
             dossiers,
             versions: dossiers + up_to(6),
-            deaths: up_to(4),
+            deaths: up_to(3) + u32::from(aim.is_some()),
+            aim,
             turned: up_to(6).saturating_sub(4),
             outages: up_to(4),
             held: *roll.among(&[3, 10, 30, 60]),

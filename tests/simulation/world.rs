@@ -35,6 +35,9 @@ const LOOKS: u32 = 200;
 /// How long nothing may happen before everybody looks again.
 const PAUSE: SignedDuration = SignedDuration::from_mins(1);
 
+/// How likely a death is where the plan wants one; a step that goes on has ten.
+const AIMED: u32 = 100;
+
 /// How far a clock is turned.
 const TURNED: SignedDuration = SignedDuration::from_hours(1);
 
@@ -48,6 +51,8 @@ pub(crate) struct World {
     /// What happened, a line a turn; steps that found nothing to do are left out.
     pub(crate) trace: Vec<String>,
     pub(crate) turns: u64,
+    /// Where the first death is to be, until it is.
+    aim: Option<(&'static str, Gap)>,
     /// Deaths by stage and gap.
     pub(crate) deaths: BTreeMap<(String, Gap), u64>,
     /// What must not be and was seen on the way.
@@ -90,7 +95,11 @@ impl World {
         fastrand::seed(plan.seed);
         let start: Timestamp = "2026-03-06T02:00:00Z".parse().unwrap();
         let truth = ManualClock::new(start);
-        let gates = Gates::new(plan.held, Roll::new(plan.seed, "gates"));
+        let gates = Gates::new(
+            plan.held,
+            plan.aim.map(|(_, gap)| gap),
+            Roll::new(plan.seed, "gates"),
+        );
         gates.tell_time(start);
         let honesty = Arc::default();
         let exchange = Exchange::new(1, &honesty, Roll::new(plan.seed, "broker"));
@@ -127,6 +136,7 @@ impl World {
         node.start(&ground);
         Self {
             roll: Roll::new(plan.seed, "turns"),
+            aim: plan.aim,
             plan,
             ground,
             nodes: vec![node],
@@ -153,7 +163,8 @@ impl World {
         };
         for turn in 0..STORM {
             let mut turns = self.possible();
-            if turns.is_empty() && stock.versions == 0 && stock.deaths == 0 {
+            let is_over = stock.versions == 0 && (stock.deaths == 0 || self.aim.is_some());
+            if turns.is_empty() && is_over && self.next_deadline().is_none() {
                 break;
             }
             self.add_events(&stock, &mut turns);
@@ -166,7 +177,10 @@ impl World {
                     self.news(begun < self.plan.dossiers);
                     stock.versions -= 1;
                 }
-                Turn::Die(_) => stock.deaths -= 1,
+                Turn::Die(_) => {
+                    stock.deaths -= 1;
+                    self.aim = None;
+                }
                 Turn::SetClock(..) => stock.turned -= 1,
                 Turn::Switch(_) => stock.outages -= 1,
                 _ => {}
@@ -183,7 +197,12 @@ impl World {
             turns.push((4, Turn::News));
         }
         if stock.deaths > 0 {
-            turns.push((1, Turn::Die(0)));
+            let likely = match self.aim {
+                Some(aim) if self.is_at(aim) => AIMED,
+                Some(_) => 0,
+                None => 1,
+            };
+            turns.push((likely, Turn::Die(0)));
         }
         if stock.turned > 0 {
             let by = *self.roll.among(&[TURNED, -TURNED]);
@@ -196,6 +215,13 @@ impl World {
         if let Some(span) = self.span() {
             turns.push((3, Turn::Pass(span)));
         }
+    }
+
+    /// Whether this stage is held at this gap.
+    fn is_at(&self, (stage, gap): (&str, Gap)) -> bool {
+        let held = self.ground.gates.held().into_iter();
+        let mut held = held.filter(|held| held.gap == gap);
+        held.any(|held| self.name_of(held.task).split(' ').next() == Some(stage))
     }
 
     /// Goes on in the same weather, in any order, until `enough` or nothing is left to do; whether it came to that.

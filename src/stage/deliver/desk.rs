@@ -129,11 +129,14 @@ impl Desk<'_> {
     }
 
     /// An exchange about this record.
-    pub(super) fn exchange(self, row: Delivery, way: Way, native: Option<Native>) -> Result<Plan, Fault> {
+    pub(super) fn exchange(self, mut row: Delivery, way: Way, native: Option<Native>) -> Result<Plan, Fault> {
         let gift = match &native {
             Some(native) if way != Way::Look => self.gift(native)?,
             _ => None,
         };
+        if way == Way::Look {
+            row.looked = Some(self.now);
+        }
         Ok(Plan::Exchange(Box::new(Work {
             fence: row.attempt,
             version: self.replica.version,

@@ -75,16 +75,13 @@ impl Desk<'_> {
     }
 
     /// The target said that the step took effect and still stands where it stood: asked again when what it has done must
-    /// show, and once more, then a person has to look.
+    /// show, then a person has to look.
     fn without_effect(&self, mut row: Delivery) -> Plan {
         row.presence = Presence::Unknown;
         let settle = self.push.settle;
-        let next = row.recent.last().map(|sent| {
-            // Once more after that: the look-up that was just made may have been a moment before.
-            let shows = sent.at + settle;
-            if self.now < shows { shows } else { shows + settle }
-        });
-        if let Some(next) = next.filter(|next| self.now < *next) {
+        let shows = row.recent.last().map(|sent| sent.at + settle);
+        if let Some(shows) = shows.filter(|shows| row.looked < Some(*shows)) {
+            let next = shows.max(self.now);
             return Plan::write(row, self.replica.version, State::BackingOff { next });
         }
         let cause = Fault::new("step-without-effect")

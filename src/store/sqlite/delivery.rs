@@ -129,6 +129,7 @@ pub(super) fn read(row: &SqliteRow) -> Result<Delivery, StoreError> {
         others: row.try_get("others")?,
         target_state: optional(row, "target_state")?,
         batch_limit: row.try_get("batch_limit")?,
+        looked: row.try_get::<Option<i64>, _>("looked_ms")?.map(time),
         recent: optional(row, "recent")?.unwrap_or_default(),
         judged_by: row.try_get("judged_by")?,
     })
@@ -156,6 +157,7 @@ pub(super) fn write(outcome: &Outcome) -> serde_json::Value {
         "presence": row.presence, "remote": row.remote, "native_hash": row.native_hash, "mapping": row.mapping,
         "applied_at": row.applied_at.map(jiff::Timestamp::as_millisecond), "intent": row.intent,
         "target_state": row.target_state.as_ref().map(ToString::to_string), "batch_limit": row.batch_limit,
+        "looked": row.looked.map(jiff::Timestamp::as_millisecond),
         "recent": (!row.recent.is_empty()).then(|| json!(row.recent).to_string()), "judged_by": row.judged_by,
     })
 }

@@ -417,7 +417,7 @@ impl Transaction for SqliteTransaction {
                  failing_ms = r ->> 'failing', holder = r ->> 'holder', presence = r ->> 'presence',
                  remote = r ->> 'remote', native_hash = r ->> 'native_hash', mapping = r ->> 'mapping',
                  applied_ms = r ->> 'applied_at', span_ms = (r ->> 'until') - ?2, intent = r ->> 'intent',
-                 target_state = r ->> 'target_state', batch_limit = r ->> 'batch_limit', recent = r ->> 'recent',
+                 target_state = r ->> 'target_state', looked_ms = r ->> 'looked', batch_limit = r ->> 'batch_limit', recent = r ->> 'recent',
                  judged_by = r ->> 'judged_by',
                  due_ms = case when state = 'due' then due_ms else ?2 end
              from (select value as r from json_each(?1))

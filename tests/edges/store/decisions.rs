@@ -216,6 +216,7 @@ pub(super) async fn retried_delivery_begins_anew_and_asks_first_where_that_can_b
             failing_since: None,
             native_hash: None,
             recent: Vec::new(),
+            looked: None,
             judged_by: None,
             presence: if asked {
                 Presence::Unknown

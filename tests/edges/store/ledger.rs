@@ -119,6 +119,7 @@ pub(super) async fn save_writes_every_state_as_it_was(store: &dyn Store) {
             target_state: None,
             batch_limit: None,
             recent: Vec::new(),
+            looked: None,
             judged_by: None,
             ..read
         };

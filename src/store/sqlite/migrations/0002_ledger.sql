@@ -39,6 +39,7 @@ alter table delivery add column intent text;            -- name of the last inte
 alter table delivery add column others integer not null default 0;
 update delivery set others = desired;
 alter table delivery add column target_state text;      -- where a target that takes actions was last seen to stand
+alter table delivery add column looked_ms integer;      -- when it was asked that
 alter table delivery add column batch_limit integer;    -- in how large a batch it may go, after one was refused whole
 alter table delivery add column recent text;            -- what was sent lately: tells two systems that undo each other
 alter table delivery add column judged_by text;         -- version of the mapping that could not make a record of it
