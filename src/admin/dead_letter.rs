@@ -15,7 +15,7 @@ use crate::store::{
 };
 
 /// Dead letters that are retried in one transaction, so that records that come in meanwhile do not wait for long.
-const PAGE: u32 = 500;
+const PAGE: u32 = 100;
 
 /// Longest name of a person and longest reason, in bytes.
 const LONGEST: usize = 500;

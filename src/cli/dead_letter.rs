@@ -1,5 +1,7 @@
 //! `dead-letter list|show|retry|discard`.
 
+use std::time::Duration;
+
 use clap::builder::NonEmptyStringValueParser;
 use clap::{Args, Subcommand};
 use serde_json::json;
@@ -117,6 +119,10 @@ impl Command {
     }
 }
 
+/// Between two pages of a sweep: with pages of a hundred, two hundred a second at most, so that what is due otherwise is
+/// delivered beside it.
+const PAUSE: Duration = Duration::from_millis(500);
+
 /// Retries page by page; whoever interrupts it finds done what was told as done.
 async fn sweep(
     client: &Client,
@@ -140,6 +146,7 @@ async fn sweep(
         }
         sweep.walk = swept.walk;
         output.progress(&format!("{retried} retried, more to come"));
+        tokio::time::sleep(PAUSE).await;
     }
     let value = json!({"system": sweep.system, "cause": sweep.cause, "retried": retried});
     output.show(&value, |_| {
