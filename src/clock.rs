@@ -138,6 +138,15 @@ impl Anchor {
         }
     }
 
+    /// Sets it by another clock, which shows this now.
+    #[must_use]
+    pub fn at(clock: &dyn Clock, now: Timestamp) -> Self {
+        Self {
+            wall: now,
+            ..Self::new(clock)
+        }
+    }
+
     /// Whether the machine has not been started anew since.
     #[must_use]
     pub fn holds(&self, clock: &dyn Clock) -> bool {

@@ -93,6 +93,7 @@ impl Node {
         let adapters = config.load_adapters().map_err(NodeError::Faults)?;
         let store = store::open(&config.store).await?;
         let broker = broker::open(&config.broker)?;
+        store.take(broker.is_local()).await?;
         let workers = Workers::new(MAPPING_THREADS, MAPPING_LIMIT);
         let shared = Arc::new(Shared::open(store, broker, clock, adapters, workers).await?);
         let doors: Vec<Webhooks> = shared

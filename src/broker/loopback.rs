@@ -50,6 +50,10 @@ impl Broker for Loopback {
         "loopback"
     }
 
+    fn is_local(&self) -> bool {
+        true
+    }
+
     async fn publish(&self, events: Vec<Event>) -> Result<Vec<bool>, BrokerError> {
         let mut confirms = Vec::with_capacity(events.len());
         for event in events {

@@ -56,6 +56,10 @@ impl Receipt {
 pub trait Broker: Send + Sync + 'static {
     /// Name and version, for results and `status`.
     fn version(&self) -> &str;
+    /// Whether it ends at this process: nobody else hears what is published.
+    fn is_local(&self) -> bool {
+        false
+    }
     /// Publishes events in order and waits for their confirms. In the same order: whether it was confirmed.
     async fn publish(&self, events: Vec<Event>) -> Result<Vec<bool>, BrokerError>;
     /// Brings at most `limit` events; waits half a second for the first, then brings none.

@@ -11,15 +11,16 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 use tokio::sync::watch;
 
 use crate::adapter::Adapter;
 use crate::broker::{Broker, BrokerError};
-use crate::clock::{Anchor, Clock, HybridClock, Steady};
+use crate::clock::{Clock, HybridClock, Steady};
 use crate::jq::{Lane, Workers};
-use crate::store::{Come, Store, StoreError, UNKNOWN_ADAPTER};
+use crate::store::{Claim, Come, Store, StoreError, UNKNOWN_ADAPTER};
 
 pub mod deliver;
 pub mod ingest;
@@ -33,6 +34,10 @@ pub use pause::{Pause, Pauses};
 /// How far a writer's clock may be ahead of ours before its events are held, and ours behind what it has shown before we
 /// take nothing in.
 const CLOCK_TOLERANCE: SignedDuration = SignedDuration::from_mins(5);
+
+/// How long a node keeps what one node at a time does, beside the time that a step of it takes: so long it stands still when
+/// that node dies.
+const LEASE: Duration = Duration::from_secs(20);
 
 /// What a step did.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -96,17 +101,9 @@ impl Shared {
         workers: Workers,
     ) -> Result<Self, StoreError> {
         let hybrid = HybridClock::new(Arc::clone(&clock), store.clock().await?);
-        let stored = store
-            .anchor()
-            .await?
-            .filter(|anchor| anchor.holds(clock.as_ref()));
-        let anchor = stored.clone().unwrap_or_else(|| Anchor::new(clock.as_ref()));
-        let steady = Steady::new(Arc::clone(&clock), anchor.clone());
+        let steady = store.steady(Arc::clone(&clock)).await?;
         let now = steady.now();
         let mut transaction = store.begin().await?;
-        if stored.is_none() {
-            transaction.put_anchor(&anchor, now).await?;
-        }
         let mut come = Vec::new();
         for adapter in &adapters {
             let released = transaction
@@ -160,6 +157,19 @@ impl Shared {
     #[must_use]
     pub fn is_behind(&self) -> bool {
         self.hybrid.lead() > CLOCK_TOLERANCE
+    }
+
+    /// Whether this node may go on with what one node at a time does for the store, for at least as long as `step` takes.
+    ///
+    /// # Errors
+    /// The store is away.
+    pub(crate) async fn leads(&self, work: &str, step: Duration) -> Result<bool, StoreError> {
+        let now = self.steady.now();
+        let claim = Claim {
+            holder: &self.start,
+            until: now + (LEASE + step * 2),
+        };
+        self.store.lease(work, &claim, now).await
     }
 
     /// The threads that run the mappings of a hosted adapter.

@@ -1,6 +1,7 @@
 //! Publish: outbox → broker. An event leaves the outbox when its confirm has come, never before.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::{Progress, Shared, StageError};
 use crate::failpoint;
@@ -25,6 +26,10 @@ impl Publish {
     /// # Errors
     /// The store or the broker is away; the events stay in the outbox.
     pub async fn step(&self) -> Result<Progress, StageError> {
+        // Nodes that share the store take turns, so that what one system said first also leaves first.
+        if !self.shared.leads("publish", Duration::ZERO).await? {
+            return Ok(Progress::Idle(None));
+        }
         let events = self.shared.store.outbox_head(BATCH).await?;
         if events.is_empty() {
             return Ok(Progress::Idle(None));

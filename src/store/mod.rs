@@ -2,38 +2,53 @@
 //!
 //! A stage opens a [`Transaction`], reads what it decides on, writes what it decided and commits; each method takes a
 //! batch, so that a loaded node writes many rows at the price of one and a lone event waits for nobody. Whatever is
-//! not committed did not happen. Back ends have the same files: `sqlite/` is the embedded default.
+//! not committed did not happen. Back ends have the same files: `sqlite/` is the embedded default, which one process has for
+//! itself; `postgres/` may be shared by several nodes.
 //!
 //! What a row means and which states it may have is in [`rows`]; the words are those of the CLI.
 
 use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
 
 use async_trait::async_trait;
 use jiff::Timestamp;
 
-use crate::clock::Anchor;
+use crate::clock::{Clock, Steady};
 use crate::dossier::{Dossier, DossierId, Hlc, Shadow};
 use crate::event::Event;
 
 mod decisions;
 mod past;
+mod postgres;
 pub mod rows;
 mod sqlite;
 
 pub use decisions::{Decided, Decision, Fate, LettersOf, Now, Verb, Walk};
 pub use past::{Journaled, Past, PastRecord};
 pub use rows::{
-    ADAPTER_PAUSED, CLOCK_AHEAD, CREATE_OPEN, Come, Counts, DeadLetter, Delivery, EVENT, HeldRecord,
-    InboxRow, InboxState, Item, KeptRecord, ORPHAN, Outcome, Parent, Presence, Replica, ReplicaSummary,
+    ADAPTER_PAUSED, CLOCK_AHEAD, CREATE_OPEN, Claim, Come, Counts, DeadLetter, Delivery, EVENT, HeldRecord,
+    InboxRow, InboxState, Item, KeptRecord, Look, ORPHAN, Outcome, Parent, Presence, Replica, ReplicaSummary,
     SUPERSEDED, Said, Sent, State, Taken, UNKNOWN_ADAPTER, Wanted,
 };
 
 /// Why the store could not do its work. The caller retries: nothing was written.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
-    /// The address does not name a store this build has.
-    #[error("open the store: {0:?} is no address of a store; write sqlite:///path/to/lienthong.db")]
+    /// The address does not name a store this build has. It may hold a password: only its scheme is told.
+    #[error(
+        "open the store: {0:?} begins no address of a store; write sqlite:///path/to/lienthong.db or \
+         postgres://user@host/database"
+    )]
     Address(String),
+    /// The server is none to entrust a store to.
+    #[error("open the store: {0}")]
+    Server(String),
+    /// Other nodes work on it, and this one or one of them has a broker in its own process, which the others cannot hear.
+    #[error(
+        "open the store: another node works on {0}, and nodes that share a store need a broker between them; stop the other \
+         one, or give all of them the address of a broker in place of loopback:"
+    )]
+    Shared(String),
     /// The database refused or did not answer.
     #[error("use the store: {0}")]
     Database(#[from] sqlx::Error),
@@ -82,22 +97,34 @@ pub trait Store: Send + Sync + 'static {
     fn version(&self) -> &str;
     /// Last stored reading of the hybrid logical clock.
     async fn clock(&self) -> Result<Hlc, StoreError>;
-    /// Where the steady clock was set, by which the ledger's times are told.
-    async fn anchor(&self) -> Result<Option<Anchor>, StoreError>;
-    /// Opens the one write transaction there is at a time; waits for the one before it.
+    /// Says that this process works on the store from now on; `alone`: its broker reaches nobody else, so nobody else may.
+    async fn take(&self, alone: bool) -> Result<(), StoreError>;
+    /// The clock by which the ledger's times are told. Where its past is lost, waits that are stored count their full
+    /// length again.
+    async fn steady(&self, clock: Arc<dyn Clock>) -> Result<Steady, StoreError>;
+    /// Opens a write transaction. Where only one process works on the store there is one at a time; otherwise
+    /// [`Transaction::lock`] makes those take turns who decide about the same things.
     async fn begin(&self) -> Result<Box<dyn Transaction>, StoreError>;
+
+    /// Whether the holder of this claim may do, until its time is over, what one node at a time does. `now` is that of the
+    /// steady clock, as is the claim's time.
+    async fn lease(&self, name: &str, claim: &Claim<'_>, now: Timestamp) -> Result<bool, StoreError>;
 
     /// The oldest `limit` events that no broker has confirmed.
     async fn outbox_head(&self, limit: u32) -> Result<Vec<Event>, StoreError>;
-    /// Rows of these pushes of `adapter` that may be worked on at `now`: one per dossier (no two calls about one dossier
-    /// overlap), items in their order, nothing while another row of the dossier is in doubt. Beside them the time at which
-    /// the adapter's next row comes due.
+    /// Rows of `adapter` that may be worked on at `now`: one per dossier and look (no two calls about one dossier overlap),
+    /// items in their order, nothing while another row of the dossier is in doubt. Beside them the time at which the
+    /// adapter's next row comes due.
+    ///
+    /// The dossiers of these rows are the claimant's until the claim is over, or until it asks again and they are no longer
+    /// among what it gets; no other gets a row of theirs meanwhile. A store of one process, with one worker for each
+    /// adapter, needs no claims.
     async fn due(
         &self,
         adapter: &str,
-        pushes: &[&str],
+        looks: &[Look<'_>],
+        claim: &Claim<'_>,
         now: Timestamp,
-        limit: u32,
     ) -> Result<(Vec<Delivery>, Option<Timestamp>), StoreError>;
     /// Rows that may go with this one at `now`, its own not among them: open items of the same push and dossier that come
     /// next in their order, up to the first one whose time has not come.
@@ -162,6 +189,10 @@ pub trait Store: Send + Sync + 'static {
 /// One write transaction. Dropped without [`Transaction::commit`], it leaves no trace.
 #[async_trait]
 pub trait Transaction: Send {
+    /// Whoever decides about these dossiers, about what they were joined with, or about these codes and the dossiers that
+    /// they lead to, waits from now on until this transaction ends; and so does this one for those before it. To be
+    /// called before anything is read that is decided on, and once: who asks for more later may have to begin anew.
+    async fn lock(&mut self, dossiers: &[DossierId], codes: &[CodeKey]) -> Result<(), StoreError>;
     /// The dossiers behind these codes, as far as they are known.
     async fn resolve(&mut self, keys: &[CodeKey]) -> Result<HashMap<CodeKey, DossierId>, StoreError>;
     /// The dossiers with these ids, as far as they are there.
@@ -208,10 +239,10 @@ pub trait Transaction: Send {
     async fn forget_outbox(&mut self, events: &[&str]) -> Result<(), StoreError>;
     /// Moves a pull's position.
     async fn put_cursor(&mut self, adapter: &str, operation: &str, body: &str) -> Result<(), StoreError>;
+    /// Counts on by so many from where this count of an adapter stands: the number before the first of them.
+    async fn count_on(&mut self, adapter: &str, operation: &str, by: u64) -> Result<u64, StoreError>;
     /// Stores the clock's reading, so that it never goes back over a restart.
     async fn put_clock(&mut self, hlc: Hlc) -> Result<(), StoreError>;
-    /// Sets the steady clock: waits that are stored count their full length again from `now`.
-    async fn put_anchor(&mut self, anchor: &Anchor, now: Timestamp) -> Result<(), StoreError>;
     /// Notes events as merged.
     async fn put_journal(&mut self, events: &[Event], received: Timestamp) -> Result<(), StoreError>;
     /// Replaces dossiers.
@@ -228,7 +259,7 @@ pub trait Transaction: Send {
     /// parked one that no person holds gets another try.
     async fn put_items(&mut self, items: &[Item], now: Timestamp) -> Result<(), StoreError>;
     /// Writes what became of deliveries. A row whose attempt is no longer the one it was read with is left alone:
-    /// somebody else owns it. A row that a newer version was wanted for meanwhile is due again. The rows that were
+    /// somebody else owns it; nor is an intent written for who has not claimed the dossier. A row that a newer version was wanted for meanwhile is due again. The rows that were
     /// written: who committed an intent makes its call, and nobody else.
     async fn save(&mut self, outcomes: &[Outcome], now: Timestamp) -> Result<HashSet<RowKey>, StoreError>;
     /// Makes due the rows of `(adapter, dossier)` that wait for `requirement`.
@@ -253,11 +284,14 @@ pub trait Transaction: Send {
 /// Opens the store that `url` names, creating or migrating its tables.
 ///
 /// # Errors
-/// An address that names no known store, a file that cannot be opened or written, tables of a newer version.
+/// An address that names no known store, a file that cannot be opened or written, a server that cannot be reached or is
+/// none to entrust a store to, tables of a newer version.
 pub async fn open(url: &str) -> Result<Box<dyn Store>, StoreError> {
-    match url.strip_prefix("sqlite:") {
-        Some(path) => Ok(Box::new(sqlite::Sqlite::open(path).await?)),
-        None => Err(StoreError::Address(url.to_owned())),
+    let (scheme, rest) = url.split_once(':').unwrap_or((url, ""));
+    match scheme {
+        "sqlite" => Ok(Box::new(sqlite::Sqlite::open(rest).await?)),
+        "postgres" | "postgresql" => Ok(Box::new(postgres::Postgres::open(url).await?)),
+        _ => Err(StoreError::Address(scheme.to_owned())),
     }
 }
 

@@ -296,6 +296,24 @@ impl Delivery {
     }
 }
 
+/// Who asks for work, and how long what it gets is its own.
+#[derive(Debug, Clone, Copy)]
+pub struct Claim<'a> {
+    /// The process start.
+    pub holder: &'a str,
+    /// By the steady clock.
+    pub until: Timestamp,
+}
+
+/// Rows that are looked for together.
+#[derive(Debug, Clone)]
+pub struct Look<'a> {
+    /// Of these pushes.
+    pub pushes: Vec<&'a str>,
+    /// So many at most.
+    pub most: u32,
+}
+
 /// What became of a delivery.
 #[derive(Debug, Clone)]
 pub struct Outcome {
@@ -305,6 +323,8 @@ pub struct Outcome {
     pub version: i64,
     /// The attempt that the row was read with.
     pub fence: i64,
+    /// A call is about to leave.
+    pub intended: bool,
 }
 
 /// That a target should have a version of a dossier.

@@ -117,6 +117,7 @@ async fn outcome_of_a_row_that_somebody_else_has_taken_changes_nothing() {
     // another process has read the row when its time was over, and goes on with it
     let row = one(&bench).await;
     let taken = Outcome {
+        intended: false,
         fence: row.attempt,
         version: row.desired,
         row: Delivery {

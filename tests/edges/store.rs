@@ -17,27 +17,43 @@ use jiff::{SignedDuration, Timestamp};
 use lienthong::dossier::{Dossier, DossierId, Hlc, Origin, Stamp};
 use lienthong::event::Event;
 use lienthong::fault::Fault;
-use lienthong::store::{self, Delivery, Outcome, Replica, State, Store, StoreError, Transaction, Wanted};
+use lienthong::store::{
+    self, Claim, Delivery, Look, Outcome, Replica, State, Store, StoreError, Transaction, Wanted,
+};
 use sqlx::sqlite::{SqliteConnectOptions, SqlitePool};
 use tempfile::TempDir;
 
-use crate::support::code;
+use crate::support::{Database, code};
 
 /// Where a store lies; it can be opened again and again.
 struct Place {
     url: String,
-    file: PathBuf,
-    _folder: TempDir,
+    kind: Kind,
+}
+
+enum Kind {
+    Sqlite { file: PathBuf, _folder: TempDir },
+    Postgres(Database),
 }
 
 impl Place {
-    fn sqlite() -> Self {
+    async fn sqlite() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("lienthong.db");
         Self {
             url: format!("sqlite://{}", file.display()),
-            file,
-            _folder: folder,
+            kind: Kind::Sqlite {
+                file,
+                _folder: folder,
+            },
+        }
+    }
+
+    async fn postgres() -> Self {
+        let database = Database::create().await;
+        Self {
+            url: database.url(),
+            kind: Kind::Postgres(database),
         }
     }
 
@@ -51,17 +67,29 @@ impl Place {
 
     /// A newer version of the program has been here.
     async fn migrate_beyond(&self) {
-        let pool = SqlitePool::connect_with(SqliteConnectOptions::new().filename(&self.file))
-            .await
-            .unwrap();
-        sqlx::query(
-            "insert into _sqlx_migrations (version, description, success, checksum, execution_time)
-             values (9999, 'from the future', 1, x'00', 0)",
-        )
-        .execute(&pool)
-        .await
-        .unwrap();
-        pool.close().await;
+        match &self.kind {
+            Kind::Sqlite { file, .. } => {
+                let pool = SqlitePool::connect_with(SqliteConnectOptions::new().filename(file))
+                    .await
+                    .unwrap();
+                sqlx::query(
+                    "insert into _sqlx_migrations (version, description, success, checksum, execution_time)
+                     values (9999, 'from the future', 1, x'00', 0)",
+                )
+                .execute(&pool)
+                .await
+                .unwrap();
+                pool.close().await;
+            }
+            Kind::Postgres(database) => {
+                database
+                    .execute(
+                        "insert into _sqlx_migrations (version, description, success, checksum, execution_time)
+                         values (9999, 'from the future', true, '', 0)",
+                    )
+                    .await;
+            }
+        }
     }
 }
 
@@ -69,7 +97,7 @@ impl Place {
 macro_rules! conformance {
     ($($backend:ident: $place:ident;)*) => { $(conformance!(@facts $backend $place;
         records::dropped_transaction_leaves_no_trace
-        records::transactions_take_turns
+        records::who_decides_about_the_same_dossier_takes_turns
         records::refused_and_waiting_records_are_listed_once
         records::records_that_were_taken_are_all_kept
         records::refused_record_is_found_by_its_code_until_a_newer_one_is_taken
@@ -94,7 +122,6 @@ macro_rules! conformance {
         inbox::settled_record_is_what_became_of_it_and_comes_no_more
         inbox::record_that_is_listed_already_is_not_listed_twice_when_it_is_settled
         inbox::newer_mapping_releases_what_an_older_one_judged_and_nothing_else
-        inbox::waits_count_their_full_length_again_from_a_new_anchor
         joined::what_was_kept_of_the_one_that_goes_is_kept_of_the_one_that_stays
         joined::alias_leads_to_the_dossier_that_lives_on_however_often_it_was_joined
         joined::codes_of_both_forms_are_candidates
@@ -126,12 +153,12 @@ macro_rules! conformance {
         mod $backend {
             $(#[tokio::test]
             async fn $fact() {
-                let place = super::Place::$place();
+                let place = super::Place::$place().await;
                 super::$room::$fact(&*place.open().await).await;
             })*
             $(#[tokio::test]
             async fn $after() {
-                super::$closed::$after(&super::Place::$place()).await;
+                super::$closed::$after(&super::Place::$place().await).await;
             })*
         }
     };
@@ -139,6 +166,24 @@ macro_rules! conformance {
 
 conformance! {
     on_sqlite: sqlite;
+    on_postgres: postgres;
+}
+
+mod alone_on_sqlite {
+    //! What a store of one process promises beside.
+
+    #[tokio::test]
+    async fn transactions_take_turns() {
+        let place = super::Place::sqlite().await;
+        super::records::transactions_take_turns(&*place.open().await).await;
+    }
+
+    #[tokio::test]
+    async fn waits_count_their_full_length_again_after_a_start_of_the_machine() {
+        let place = super::Place::sqlite().await;
+        super::inbox::waits_count_their_full_length_again_after_a_start_of_the_machine(&*place.open().await)
+            .await;
+    }
 }
 
 /// Second number `n` of the test's time.
@@ -206,8 +251,26 @@ fn wanted(n: u32, version: i64) -> Wanted {
 
 /// The rows of `adapter` that may be worked on, and when the next one comes due.
 async fn due(store: &dyn Store, adapter: &str, now: i64, limit: u32) -> (Vec<Delivery>, Option<Timestamp>) {
-    let pushes = ["another", "dossier", "step"];
-    store.due(adapter, &pushes, at(now), limit).await.unwrap()
+    due_of(store, adapter, &["another", "dossier", "step"], now, limit).await
+}
+
+/// The same of these pushes.
+async fn due_of(
+    store: &dyn Store,
+    adapter: &str,
+    pushes: &[&str],
+    now: i64,
+    most: u32,
+) -> (Vec<Delivery>, Option<Timestamp>) {
+    let look = Look {
+        pushes: pushes.to_vec(),
+        most,
+    };
+    let claim = Claim {
+        holder: "start",
+        until: at(now + 60),
+    };
+    store.due(adapter, &[look], &claim, at(now)).await.unwrap()
 }
 
 fn cause(code: &str) -> Fault {
@@ -250,6 +313,7 @@ async fn item(store: &dyn Store, n: u32, item: &str) -> Delivery {
 /// What became of a row, in the version that is wanted, by whoever read it last.
 fn outcome(row: Delivery) -> Outcome {
     Outcome {
+        intended: false,
         version: row.desired,
         fence: row.attempt,
         row,

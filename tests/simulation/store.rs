@@ -6,13 +6,13 @@ use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
 use jiff::Timestamp;
-use lienthong::clock::Anchor;
+use lienthong::clock::{Clock, Steady};
 use lienthong::dossier::{DossierId, Hlc, Shadow};
 use lienthong::event::Event;
 use lienthong::store::{
-    CodeKey, Come, Counts, DeadLetter, Decided, Decision, Delivery, Fate, HeldRecord, InboxRow, Item,
-    Journaled, KeptRecord, LettersOf, Outcome, Parent, Past, Replica, ReplicaSummary, RowKey, Said, State,
-    Store, StoreError, Taken, Transaction, Walk, Wanted,
+    Claim, CodeKey, Come, Counts, DeadLetter, Decided, Decision, Delivery, Fate, HeldRecord, InboxRow, Item,
+    Journaled, KeptRecord, LettersOf, Look, Outcome, Parent, Past, Replica, ReplicaSummary, RowKey, Said,
+    State, Store, StoreError, Taken, Transaction, Walk, Wanted,
 };
 use serde_json::{Value, json};
 
@@ -105,8 +105,17 @@ impl Store for GapStore {
         read!(self.clock())
     }
 
-    async fn anchor(&self) -> Result<Option<Anchor>, StoreError> {
-        read!(self.anchor())
+    async fn take(&self, alone: bool) -> Result<(), StoreError> {
+        self.gates.call(self.inner.take(alone)).await
+    }
+
+    async fn steady(&self, clock: Arc<dyn Clock>) -> Result<Steady, StoreError> {
+        read!(self.steady(clock))
+    }
+
+    /// Of a store of one process: no gap.
+    async fn lease(&self, name: &str, claim: &Claim<'_>, now: Timestamp) -> Result<bool, StoreError> {
+        self.gates.call(self.inner.lease(name, claim, now)).await
     }
 
     async fn begin(&self) -> Result<Box<dyn Transaction>, StoreError> {
@@ -136,11 +145,11 @@ impl Store for GapStore {
     async fn due(
         &self,
         adapter: &str,
-        pushes: &[&str],
+        looks: &[Look<'_>],
+        claim: &Claim<'_>,
         now: Timestamp,
-        limit: u32,
     ) -> Result<(Vec<Delivery>, Option<Timestamp>), StoreError> {
-        let (mut rows, next) = read!(self.due(adapter, pushes, now, limit))?;
+        let (mut rows, next) = read!(self.due(adapter, looks, claim, now))?;
         let in_doubt = |row: &&Delivery| matches!(row.state, State::InDoubt { .. });
         self.gates.note_doubts(rows.iter().filter(in_doubt).count());
         if self.control == Some(Control::NoLock) {
@@ -291,6 +300,11 @@ macro_rules! statement {
 
 #[async_trait]
 impl Transaction for GapTransaction {
+    /// The only write transaction there is: no gap.
+    async fn lock(&mut self, dossiers: &[DossierId], codes: &[CodeKey]) -> Result<(), StoreError> {
+        self.gates.call(self.inner.lock(dossiers, codes)).await
+    }
+
     async fn resolve(&mut self, keys: &[CodeKey]) -> Result<HashMap<CodeKey, DossierId>, StoreError> {
         statement!(self.resolve(keys))
     }
@@ -375,8 +389,8 @@ impl Transaction for GapTransaction {
         statement!(self.put_clock(hlc))
     }
 
-    async fn put_anchor(&mut self, anchor: &Anchor, now: Timestamp) -> Result<(), StoreError> {
-        statement!(self.put_anchor(anchor, now))
+    async fn count_on(&mut self, adapter: &str, operation: &str, by: u64) -> Result<u64, StoreError> {
+        statement!(self.count_on(adapter, operation, by))
     }
 
     async fn put_journal(&mut self, events: &[Event], received: Timestamp) -> Result<(), StoreError> {
@@ -475,7 +489,7 @@ impl Transaction for GapTransaction {
 
 /// Whether the outcome is an intent: the row is in doubt because a call is about to leave.
 fn is_intent(outcome: &Outcome) -> bool {
-    matches!(outcome.row.state, State::InDoubt { .. }) && outcome.row.attempt > outcome.fence
+    outcome.intended
 }
 
 /// The shadow of a system that was never given anything: what it writes is not newer than what it could see.

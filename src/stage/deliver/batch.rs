@@ -11,7 +11,6 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use serde_json::Value;
 
-use super::changes::{Changes, batches};
 use super::end::Settled;
 use super::push_of;
 use super::work::{Way, Work};
@@ -19,8 +18,8 @@ use crate::adapter::{Adapter, Batch, Call, Push, Verdict, Word};
 use crate::connector::Exchange;
 use crate::dossier::{DossierId, hash};
 use crate::jq::{Mark, Scope};
-use crate::stage::{Shared, StageError};
-use crate::store::State;
+use crate::stage::Shared;
+use crate::store::{Look, State};
 
 /// Works that make one call.
 pub(super) struct Group {
@@ -40,21 +39,21 @@ fn is_across(push: &Push) -> bool {
 
 /// At which pushes a step looks together, and how many of their rows. What waits for a batch to grow is looked at apart:
 /// it must not hide a row that need not wait, be it of the same dossier.
-pub(super) fn looks(adapter: &Adapter) -> Vec<(Vec<&str>, u32)> {
+pub(super) fn looks(adapter: &Adapter) -> Vec<Look<'_>> {
     let concurrency = adapter.connection.concurrency;
     let rows = |count: usize| u32::try_from(count).unwrap_or(u32::MAX);
     let (across, others): (Vec<&Push>, Vec<&Push>) = adapter.pushes.iter().partition(|push| is_across(push));
-    let mut looks = vec![(
-        others.iter().map(|push| push.name.as_str()).collect(),
-        rows(concurrency),
-    )];
+    let mut looks = vec![Look {
+        pushes: others.iter().map(|push| push.name.as_str()).collect(),
+        most: rows(concurrency),
+    }];
     looks.extend(across.into_iter().map(|push| {
         let max = push.batch.as_ref().map_or(1, |batch| batch.max);
         // Beside what leaves, a batch of creates and one of updates may still be growing.
-        (
-            vec![push.name.as_str()],
-            rows(max.saturating_mul(concurrency + 2)),
-        )
+        Look {
+            pushes: vec![push.name.as_str()],
+            most: rows(max.saturating_mul(concurrency + 2)),
+        }
     }));
     looks
 }
@@ -136,23 +135,6 @@ fn growing<'a>(adapter: &'a Adapter, group: &Group) -> Option<&'a Batch> {
 fn limit(work: &Work, max: usize) -> usize {
     let own = work.row.batch_limit.and_then(|limit| usize::try_from(limit).ok());
     own.map_or(max, |own| own.min(max)).max(1)
-}
-
-/// The number of the next batch of a push, noted with the intent.
-pub(super) async fn number(
-    shared: &Shared,
-    adapter: &str,
-    changes: &mut Changes,
-    push: &Push,
-) -> Result<u64, StageError> {
-    let last = if let Some(last) = changes.last_batch(&push.name) {
-        last
-    } else {
-        let stored = shared.store.cursor(adapter, &batches(&push.name)).await?;
-        stored.and_then(|text| text.parse().ok()).unwrap_or(0)
-    };
-    changes.batch(&push.name, last + 1);
-    Ok(last + 1)
 }
 
 impl Group {

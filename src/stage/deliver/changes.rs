@@ -1,7 +1,7 @@
 //! What one transaction of the stage writes: rows of the ledger, new items, links, and what the shadow of the target's
 //! system learns from a call that is about to leave or has been answered.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 
 use jiff::Timestamp;
 
@@ -29,7 +29,16 @@ pub(super) struct Changes {
     released: Vec<(String, DossierId, String)>,
     come: Vec<Come>,
     lessons: Vec<(RowKey, String, Lesson)>,
-    cursors: Vec<(String, u64)>,
+    /// How many batches of each push are about to leave.
+    batches: BTreeMap<String, u64>,
+}
+
+/// What a transaction of the stage has come to.
+pub(super) struct Written {
+    /// The rows that were written: who committed an intent makes its call, and nobody else.
+    pub(super) rows: HashSet<RowKey>,
+    /// The number of the batch before these ones, by push.
+    pub(super) batches: BTreeMap<String, u64>,
 }
 
 /// The key of a row within its adapter.
@@ -42,13 +51,28 @@ impl Changes {
         self.outcomes.is_empty()
     }
 
+    /// The row says that a call is about to leave.
+    pub(super) fn intent(&mut self, row: Delivery, version: i64, fence: i64) {
+        self.outcomes.push(Outcome {
+            row,
+            version,
+            fence,
+            intended: true,
+        });
+    }
+
     /// What becomes of a row. What waits for it to be done goes on.
     pub(super) fn row(&mut self, row: Delivery, version: i64, fence: i64) {
         if row.state == State::Applied && row.item.is_empty() {
             self.released
                 .push((row.adapter.clone(), row.dossier, after(&row.push)));
         }
-        self.outcomes.push(Outcome { row, version, fence });
+        self.outcomes.push(Outcome {
+            row,
+            version,
+            fence,
+            intended: false,
+        });
     }
 
     /// The items that this row stands for, if the row is written.
@@ -63,15 +87,11 @@ impl Changes {
         self.lessons.push((key(row), intent, lesson));
     }
 
-    /// The number of a push's last batch, where these changes make one.
-    pub(super) fn last_batch(&self, push: &str) -> Option<u64> {
-        let of_push = |(name, number): &(String, u64)| (name == push).then_some(*number);
-        self.cursors.iter().rev().find_map(of_push)
-    }
-
-    /// Notes the number of a batch.
-    pub(super) fn batch(&mut self, push: &str, number: u64) {
-        self.cursors.push((push.to_owned(), number));
+    /// A batch is about to leave; its place among those of its push that leave now, from 1.
+    pub(super) fn batch(&mut self, push: &str) -> u64 {
+        let count = self.batches.entry(push.to_owned()).or_default();
+        *count += 1;
+        *count
     }
 
     /// Records of this system that waited for the end of a create are looked at again.
@@ -116,10 +136,12 @@ impl Changes {
         ));
     }
 
-    /// Writes it all. The rows that were written: who committed an intent makes its call, and nobody else.
-    pub(super) async fn commit(self, shared: &Shared, adapter: &str) -> Result<HashSet<RowKey>, StageError> {
+    /// Writes it all.
+    pub(super) async fn commit(self, shared: &Shared, adapter: &str) -> Result<Written, StageError> {
         let now = shared.steady.now();
         let mut transaction = shared.store.begin().await?;
+        let dossiers: Vec<DossierId> = self.outcomes.iter().map(|outcome| outcome.row.dossier).collect();
+        transaction.lock(&dossiers, &[]).await?;
         let written = transaction.save(&self.outcomes, now).await?;
         // A row that is no longer there was joined with another dossier's, which has items of its own.
         let items: Vec<Item> = self
@@ -132,10 +154,11 @@ impl Changes {
         transaction.release(&self.released, now).await?;
         transaction.put_links(&self.links).await?;
         transaction.put_outbox(&self.events).await?;
-        for (push, number) in &self.cursors {
-            transaction
-                .put_cursor(adapter, &batches(push), &number.to_string())
-                .await?;
+        // In one order, so that two nodes do not wait for each other's numbers.
+        let mut numbers = BTreeMap::new();
+        for (push, count) in self.batches {
+            let last = transaction.count_on(adapter, &batches(&push), count).await?;
+            numbers.insert(push, last);
         }
         let lessons: Vec<_> = self
             .lessons
@@ -178,11 +201,14 @@ impl Changes {
         if !self.come.is_empty() {
             shared.records.ring();
         }
-        Ok(written)
+        Ok(Written {
+            rows: written,
+            batches: numbers,
+        })
     }
 }
 
 /// Where the number of a push's last batch is kept.
-pub(super) fn batches(push: &str) -> String {
+fn batches(push: &str) -> String {
     format!("batch.{push}")
 }

@@ -17,6 +17,7 @@
 
 use std::collections::HashSet;
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures_util::future::join_all;
 use jiff::Timestamp;
@@ -27,7 +28,7 @@ use crate::connector::{Connector, Exchange};
 use crate::dossier::fold_code;
 use crate::failpoint;
 use crate::jq::{Mark, Scope, Stuck};
-use crate::store::{CodeKey, Delivery, Presence, State};
+use crate::store::{Claim, CodeKey, Delivery, Presence, State};
 
 mod batch;
 mod changes;
@@ -48,6 +49,9 @@ use work::Way;
 
 /// Calls that one exchange may take, each as long as the time-out: log in, call, log in anew, call again.
 const CALLS: u32 = 4;
+
+/// How much longer than its exchange a step may take, before another node may look at the same dossiers.
+const MARGIN: Duration = Duration::from_secs(30);
 
 /// The stage: one for each hosted adapter that has pushes.
 pub struct Deliver {
@@ -103,14 +107,15 @@ impl Deliver {
         if groups.is_empty() && changes.is_empty() {
             return Ok(self.idle(next.into_iter().chain(postponed).min()));
         }
-        let mut groups = self.intend(groups, &mut changes, now).await?;
+        let mut groups = self.intend(groups, &mut changes, now);
         failpoint::pass("deliver-before-intent");
         // Who committed the intent makes the call; a row that somebody else took meanwhile is theirs.
-        let committed = changes.commit(&self.shared, &self.adapter.name).await?;
+        let written = changes.commit(&self.shared, &self.adapter.name).await?;
         for group in &mut groups {
+            group.number += written.batches.get(&group.push).copied().unwrap_or(0);
             group
                 .works
-                .retain(|work| work.way == Way::Look || committed.contains(&key(&work.row)));
+                .retain(|work| work.way == Way::Look || written.rows.contains(&key(&work.row)));
         }
         groups.retain(|group| !group.works.is_empty());
 
@@ -126,15 +131,16 @@ impl Deliver {
 
     /// The rows to be worked on, oldest first; beside them when the next one comes due.
     async fn due(&self, now: Timestamp) -> Result<(Vec<Delivery>, Option<Timestamp>), StageError> {
-        let (mut all, mut first) = (Vec::new(), None);
-        for (pushes, limit) in batch::looks(&self.adapter) {
-            let due = self.shared.store.due(&self.adapter.name, &pushes, now, limit);
-            let (rows, next) = due.await?;
-            all.extend(rows);
-            first = first.into_iter().chain(next).min();
-        }
-        all.sort_by_key(|row| row.due);
-        Ok((all, first))
+        let claim = Claim {
+            holder: &self.shared.start,
+            until: now + (self.adapter.connection.timeout * CALLS + MARGIN),
+        };
+        let looks = batch::looks(&self.adapter);
+        Ok(self
+            .shared
+            .store
+            .due(&self.adapter.name, &looks, &claim, now)
+            .await?)
     }
 
     /// Nothing to do before this time of the steady clock.
@@ -210,20 +216,14 @@ impl Deliver {
     }
 
     /// Before a call that writes leaves, its rows say "in doubt", and until when a late commit must be reckoned with.
-    async fn intend(
-        &self,
-        mut groups: Vec<Group>,
-        changes: &mut Changes,
-        now: Timestamp,
-    ) -> Result<Vec<Group>, StageError> {
+    fn intend(&self, mut groups: Vec<Group>, changes: &mut Changes, now: Timestamp) -> Vec<Group> {
         for group in &mut groups {
             if group.way == Way::Look {
                 continue;
             }
             let push = push_of(&self.adapter, &group.push).expect(PLANNED);
             if group.together {
-                let number = batch::number(&self.shared, &self.adapter.name, changes, push).await?;
-                group.number = number;
+                group.number = changes.batch(&group.push);
             }
             for work in &mut group.works {
                 let intent = work.intent();
@@ -242,11 +242,11 @@ impl Deliver {
                     let gift = Box::new(gift);
                     changes.lesson(&work.row, intent, Lesson::Intended { gift, before });
                 }
-                changes.row(work.row.clone(), work.version, work.fence);
+                changes.intent(work.row.clone(), work.version, work.fence);
                 work.fence = work.row.attempt;
             }
         }
-        Ok(groups)
+        groups
     }
 
     /// Makes the call, unless the process slept so long since the intent that its time is over: by now somebody else

@@ -2,6 +2,7 @@
 //! a newer mapping gives another try. They keep the time at which they were first seen.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::{Door, Record, admit};
 use crate::adapter::Adapter;
@@ -33,6 +34,10 @@ impl Again {
         let wall = self.shared.clock.now();
         if let Some(pause) = self.shared.pauses.of_mappings(&self.adapter.name, wall) {
             return Ok(Progress::Idle(Some(pause.until)));
+        }
+        let work = format!("records again {}", self.adapter.name);
+        if !self.shared.leads(&work, Duration::ZERO).await? {
+            return Ok(Progress::Idle(None));
         }
         let now = self.shared.steady.now();
         let said = Said::BySystem(self.adapter.name.clone());

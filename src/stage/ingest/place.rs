@@ -125,6 +125,12 @@ impl<'a> Desk<'a> {
             .iter()
             .map(|(record, patch)| key_of(&record.adapter, patch))
             .collect();
+        let births: Vec<DossierId> = spoken
+            .iter()
+            .map(|(record, patch)| birth(&record.adapter, patch).id())
+            .collect();
+        // From the comparison with the shadow to the event in the outbox nobody else speaks for these dossiers.
+        transaction.lock(&births, &keys).await?;
         let known = transaction.resolve(&keys).await?;
         let unknown: Vec<(&Adapter, &Patch)> = spoken
             .iter()
@@ -134,10 +140,6 @@ impl<'a> Desk<'a> {
             .collect();
         let codes: Vec<String> = unknown.iter().filter_map(|(_, patch)| modern(patch)).collect();
         let candidates = transaction.candidates(&codes).await?;
-        let births: Vec<DossierId> = spoken
-            .iter()
-            .map(|(record, patch)| birth(&record.adapter, patch).id())
-            .collect();
         let aliases = transaction.aliases(&births).await?;
         let mut open_creates = HashMap::new();
         for (adapter, _) in &unknown {

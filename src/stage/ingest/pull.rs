@@ -20,6 +20,9 @@ use crate::jq::{Mark, Scope};
 use crate::retry::Policy;
 use crate::stage::{Progress, Shared, StageError};
 
+/// Calls that one exchange may take, each as long as the time-out: log in, call, log in anew, call again.
+const CALLS: u32 = 4;
+
 /// The stage: one for each pull of each hosted adapter.
 pub struct Puller {
     shared: Arc<Shared>,
@@ -94,6 +97,14 @@ impl Puller {
             return Ok(self.failed(&mut schedule, steady, "this machine's clock was set back"));
         }
         let pull = self.pull();
+        let work = format!("pull {} {}", self.adapter.name, pull.name);
+        if !self
+            .shared
+            .leads(&work, self.adapter.connection.timeout * CALLS)
+            .await?
+        {
+            return Ok(Progress::Idle(None));
+        }
         let stored = self.shared.store.cursor(&self.adapter.name, &pull.name).await?;
         // A position of another version is no reason to stop: the pull begins anew, and repetitions change nothing.
         let mut stand: Stand = stored

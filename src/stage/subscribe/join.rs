@@ -4,7 +4,7 @@
 
 use std::collections::{BTreeSet, HashMap};
 
-use crate::dossier::{DossierId, fold_code};
+use crate::dossier::{Dossier, DossierId, fold_code};
 use crate::fault::Fault;
 use crate::stage::Shared;
 use crate::store::{CodeKey, Delivery, Outcome, Presence, Replica, State, StoreError, Transaction};
@@ -25,7 +25,9 @@ pub(super) async fn join(
     let mut fresh: HashMap<CodeKey, DossierId> = HashMap::new();
     let mut open = order;
     while let Some(id) = open.pop() {
-        let keys = keys_of(replicas, id);
+        let keys = replicas
+            .get(&id)
+            .map_or_else(Vec::new, |replica| keys_of(&replica.dossier));
         let stored = transaction.resolve(&keys).await?;
         let others: Vec<DossierId> = keys
             .iter()
@@ -35,6 +37,7 @@ pub(super) async fn join(
         let mut joined = false;
         for other in others {
             if !replicas.contains_key(&other) {
+                transaction.lock(&[other], &[]).await?;
                 replicas.extend(transaction.replicas(&[other]).await?);
             }
             let agree = matches!(
@@ -63,11 +66,9 @@ pub(super) async fn join(
     Ok(changed)
 }
 
-fn keys_of(replicas: &HashMap<DossierId, Replica>, id: DossierId) -> Vec<CodeKey> {
-    let Some(replica) = replicas.get(&id) else {
-        return Vec::new();
-    };
-    let links = replica.dossier.links.iter();
+/// The codes that lead to a dossier.
+pub(super) fn keys_of(dossier: &Dossier) -> Vec<CodeKey> {
+    let links = dossier.links.iter();
     links
         .flat_map(|(system, codes)| codes.keys().map(|code| (system.clone(), fold_code(code))))
         .collect()
@@ -115,7 +116,12 @@ async fn unite(
             };
             let (fence, version) = (row.attempt, row.desired);
             let row = one_row(row.clone(), theirs.iter().find(same)?.clone())?;
-            Some(Outcome { row, version, fence })
+            Some(Outcome {
+                row,
+                version,
+                fence,
+                intended: false,
+            })
         })
         .collect();
     transaction.save(&outcomes, shared.steady.now()).await?;

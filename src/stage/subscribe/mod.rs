@@ -7,6 +7,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 use serde_json::json;
@@ -17,8 +18,8 @@ use crate::event::Event;
 use crate::failpoint;
 use crate::fault::Fault;
 use crate::store::{
-    CLOCK_AHEAD, Come, EVENT, InboxRow, InboxState, ORPHAN, Replica, Said, Transaction, UNKNOWN_ADAPTER,
-    Wanted,
+    CLOCK_AHEAD, CodeKey, Come, EVENT, InboxRow, InboxState, ORPHAN, Replica, Said, Transaction,
+    UNKNOWN_ADAPTER, Wanted,
 };
 
 mod join;
@@ -77,6 +78,9 @@ impl Subscribe {
 
     /// Events of the inbox whose time has come.
     async fn kept(&self) -> Result<Vec<Told>, StageError> {
+        if !self.shared.leads("events again", Duration::ZERO).await? {
+            return Ok(Vec::new());
+        }
         let limit = u32::try_from(BATCH).unwrap_or(u32::MAX);
         let now = self.shared.steady.now();
         let kept = self.shared.store.records_again(Said::ByNodes, now, limit).await?;
@@ -95,10 +99,16 @@ impl Subscribe {
     async fn merge(&self, transaction: &mut dyn Transaction, events: Vec<Told>) -> Result<(), StageError> {
         let now = self.shared.clock.now();
         let ids: Vec<&str> = events.iter().map(|(event, _)| event.id.as_str()).collect();
-        let seen = transaction.journaled(&ids).await?;
         let mut dossiers: Vec<DossierId> = events.iter().map(|(event, _)| event.data.id).collect();
         dossiers.sort_unstable();
         dossiers.dedup();
+        // With the codes: a record that is just being told to wait for one of them is seen when they are released.
+        let codes: Vec<CodeKey> = events
+            .iter()
+            .flat_map(|(event, _)| join::keys_of(&event.data))
+            .collect();
+        transaction.lock(&dossiers, &codes).await?;
+        let seen = transaction.journaled(&ids).await?;
         let aliases = transaction.aliases(&dossiers).await?;
         let dossiers: Vec<DossierId> = dossiers.iter().map(|id| *aliases.get(id).unwrap_or(id)).collect();
         let mut replicas = transaction.replicas(&dossiers).await?;

@@ -8,6 +8,7 @@ use std::fs::{File, OpenOptions, TryLockError};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::str::FromStr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -22,10 +23,10 @@ use sqlx::{AssertSqlSafe, Row, SqlSafeStr};
 use uuid::Uuid;
 
 use super::{
-    CodeKey, Counts, DeadLetter, Delivery, Fate, HeldRecord, Journaled, KeptRecord, LettersOf, Parent, Past,
-    Replica, ReplicaSummary, Said, Store, StoreError, Transaction, Walk,
+    Claim, CodeKey, Counts, DeadLetter, Delivery, Fate, HeldRecord, Journaled, KeptRecord, LettersOf, Look,
+    Parent, Past, Replica, ReplicaSummary, Said, Store, StoreError, Transaction, Walk,
 };
-use crate::clock::Anchor;
+use crate::clock::{Anchor, Clock, Steady};
 use crate::dossier::{DossierId, Hlc, Shadow, fold_code};
 use crate::event::Event;
 
@@ -233,17 +234,48 @@ impl Store for Sqlite {
         stored.map_or_else(|| Ok(Hlc::default()), |text| document("meta", &text))
     }
 
-    async fn anchor(&self) -> Result<Option<Anchor>, StoreError> {
+    /// The file is locked: nobody else works on it.
+    async fn take(&self, _alone: bool) -> Result<(), StoreError> {
+        Ok(())
+    }
+
+    async fn steady(&self, clock: Arc<dyn Clock>) -> Result<Steady, StoreError> {
         let stored: Option<String> = sqlx::query_scalar("select value from meta where name = 'anchor'")
             .fetch_optional(&self.readers)
             .await?;
-        stored.map(|text| document("meta", &text)).transpose()
+        let stored: Option<Anchor> = stored.map(|text| document("meta", &text)).transpose()?;
+        if let Some(anchor) = stored.filter(|anchor| anchor.holds(clock.as_ref())) {
+            return Ok(Steady::new(clock, anchor));
+        }
+        let anchor = Anchor::new(clock.as_ref());
+        let steady = Steady::new(clock, anchor.clone());
+        let mut transaction = self.writer.begin_with("begin immediate").await?;
+        sqlx::query(
+            "insert into meta (name, value) values ('anchor', ?1)
+             on conflict (name) do update set value = excluded.value",
+        )
+        .bind(json!(anchor).to_string())
+        .execute(&mut *transaction)
+        .await?;
+        sqlx::query(
+            "update delivery set until_ms = ?1 + span_ms where until_ms is not null and span_ms is not null",
+        )
+        .bind(steady.now().as_millisecond())
+        .execute(&mut *transaction)
+        .await?;
+        transaction.commit().await?;
+        Ok(steady)
     }
 
     async fn begin(&self) -> Result<Box<dyn Transaction>, StoreError> {
         Ok(Box::new(transaction::SqliteTransaction::new(
             self.writer.begin_with("begin immediate").await?,
         )))
+    }
+
+    /// Whatever one node at a time does, this one does.
+    async fn lease(&self, _name: &str, _claim: &Claim<'_>, _now: Timestamp) -> Result<bool, StoreError> {
+        Ok(true)
     }
 
     async fn outbox_head(&self, limit: u32) -> Result<Vec<Event>, StoreError> {
@@ -257,25 +289,31 @@ impl Store for Sqlite {
     async fn due(
         &self,
         adapter: &str,
-        pushes: &[&str],
+        looks: &[Look<'_>],
+        _claim: &Claim<'_>,
         now: Timestamp,
-        limit: u32,
     ) -> Result<(Vec<Delivery>, Option<Timestamp>), StoreError> {
-        let rows = sqlx::query(delivery::DUE)
-            .bind(adapter)
-            .bind(now.as_millisecond())
-            .bind(limit)
-            .bind(limit.saturating_mul(delivery::LOOKED_AT))
-            .bind(batch(pushes.iter().map(|push| json!(push))))
-            .fetch_all(&self.readers)
-            .await?;
+        let mut due: Vec<Delivery> = Vec::new();
+        for look in looks {
+            let rows = sqlx::query(delivery::DUE)
+                .bind(adapter)
+                .bind(now.as_millisecond())
+                .bind(look.most)
+                .bind(look.most.saturating_mul(delivery::LOOKED_AT))
+                .bind(batch(look.pushes.iter().map(|push| json!(push))))
+                .fetch_all(&self.readers)
+                .await?;
+            for row in &rows {
+                due.push(delivery::read(row)?);
+            }
+        }
+        due.sort_by_key(|row| row.due);
         let next: Option<i64> = sqlx::query_scalar(delivery::NEXT_DUE)
             .bind(adapter)
             .bind(now.as_millisecond())
             .fetch_one(&self.readers)
             .await?;
-        let rows = rows.iter().map(delivery::read).collect::<Result<_, _>>()?;
-        Ok((rows, next.map(time)))
+        Ok((due, next.map(time)))
     }
 
     async fn mates(&self, row: &Delivery, now: Timestamp, limit: u32) -> Result<Vec<Delivery>, StoreError> {

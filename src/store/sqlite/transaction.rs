@@ -11,7 +11,6 @@ use super::{
     REPLICAS, RESOLVE, SHADOWS, batch, by_id, code_keys, decide, delivery, document, ids, inbox, join,
     resolved, shadow_keys, shadows,
 };
-use crate::clock::Anchor;
 use crate::dossier::{DossierCode, DossierId, Hlc, Shadow};
 use crate::event::Event;
 use crate::store::{
@@ -60,6 +59,11 @@ impl SqliteTransaction {
 
 #[async_trait]
 impl Transaction for SqliteTransaction {
+    /// There is no other write transaction.
+    async fn lock(&mut self, _dossiers: &[DossierId], _codes: &[CodeKey]) -> Result<(), StoreError> {
+        Ok(())
+    }
+
     async fn resolve(&mut self, keys: &[CodeKey]) -> Result<HashMap<CodeKey, DossierId>, StoreError> {
         resolved(
             &sqlx::query(RESOLVE)
@@ -267,6 +271,21 @@ impl Transaction for SqliteTransaction {
         .await
     }
 
+    async fn count_on(&mut self, adapter: &str, operation: &str, by: u64) -> Result<u64, StoreError> {
+        let by = i64::try_from(by).unwrap_or(i64::MAX);
+        let last: i64 = sqlx::query_scalar(
+            "insert into cursor (adapter, operation, body) values (?1, ?2, cast(?3 as text))
+             on conflict (adapter, operation) do update set body = cast(cast(body as integer) + ?3 as text)
+             returning cast(body as integer)",
+        )
+        .bind(adapter)
+        .bind(operation)
+        .bind(by)
+        .fetch_one(&mut *self.inner)
+        .await?;
+        Ok(u64::try_from(last - by).unwrap_or(0))
+    }
+
     async fn put_clock(&mut self, hlc: Hlc) -> Result<(), StoreError> {
         self.write(
             "insert into meta (name, value) select 'clock', value ->> 0 from json_each(?1) where true
@@ -274,22 +293,6 @@ impl Transaction for SqliteTransaction {
             vec![json!([json!(hlc).to_string()])],
         )
         .await
-    }
-
-    async fn put_anchor(&mut self, anchor: &Anchor, now: Timestamp) -> Result<(), StoreError> {
-        self.write(
-            "insert into meta (name, value) select 'anchor', value ->> 0 from json_each(?1) where true
-             on conflict (name) do update set value = excluded.value",
-            vec![json!([json!(anchor).to_string()])],
-        )
-        .await?;
-        sqlx::query(
-            "update delivery set until_ms = ?1 + span_ms where until_ms is not null and span_ms is not null",
-        )
-        .bind(now.as_millisecond())
-        .execute(&mut *self.inner)
-        .await?;
-        Ok(())
     }
 
     async fn put_journal(&mut self, events: &[Event], received: Timestamp) -> Result<(), StoreError> {

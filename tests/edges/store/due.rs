@@ -2,7 +2,7 @@
 
 use lienthong::store::{Delivery, Item, State, Store, Wanted};
 
-use super::{at, commit, due, id, item, outcome, parked, put, save, want, wanted};
+use super::{at, commit, due, due_of, id, item, outcome, parked, put, save, want, wanted};
 
 /// Dossier `n` and three steps of it; ids of items are in another order than their places.
 async fn with_steps(store: &dyn Store, n: u32, now: i64) {
@@ -207,7 +207,7 @@ pub(super) async fn rows_of_other_pushes_are_not_hidden_by_what_is_not_asked_for
     })
     .await;
     let asked = async |pushes: &[&str], limit: u32| {
-        let (rows, _) = store.due("book", pushes, at(9), limit).await.unwrap();
+        let (rows, _) = due_of(store, "book", pushes, 9, limit).await;
         let rows = rows.into_iter().map(|row| (row.push, row.dossier));
         rows.collect::<Vec<_>>()
     };

@@ -1,7 +1,9 @@
 //! Kept records that are taken in anew: which, when, and what becomes of them.
 
 use jiff::Timestamp;
-use lienthong::clock::{Anchor, ManualClock};
+use std::sync::Arc;
+
+use lienthong::clock::ManualClock;
 use lienthong::store::{
     CLOCK_AHEAD, CREATE_OPEN, Come, Delivery, EVENT, InboxRow, InboxState, ORPHAN, Said, State, Store, Taken,
     UNKNOWN_ADAPTER,
@@ -284,8 +286,7 @@ pub(super) async fn newer_mapping_releases_what_an_older_one_judged_and_nothing_
     }
 }
 
-pub(super) async fn waits_count_their_full_length_again_from_a_new_anchor(store: &dyn Store) {
-    assert_eq!(store.anchor().await.unwrap(), None);
+pub(super) async fn waits_count_their_full_length_again_after_a_start_of_the_machine(store: &dyn Store) {
     let requirement = |until: Option<i64>| State::Waiting {
         requirement: "code".to_owned(),
         until: until.map(at),
@@ -313,22 +314,18 @@ pub(super) async fn waits_count_their_full_length_again_from_a_new_anchor(store:
         save(store, outcome(row), at(10)).await;
     }
     let clock = ManualClock::new(at(500));
-    let anchor = Anchor::new(&clock);
-    commit(store, async |transaction| {
-        transaction.put_anchor(&anchor, at(500)).await.unwrap();
-    })
-    .await;
-    assert_eq!(store.anchor().await.unwrap(), Some(anchor));
+    let set = store.steady(Arc::new(clock.clone())).await.unwrap();
+    assert_eq!(set.now(), at(500));
     for (n, (_, expected)) in (1..).zip(&states) {
         assert_eq!(row(store, n).await.state, *expected);
     }
     // and once more: a wait does not grow shorter by it
+    clock.set(at(650));
+    let same = store.steady(Arc::new(clock.clone())).await.unwrap();
+    assert_eq!(same.now(), at(500), "the wall was turned, the machine goes on");
+    clock.set(at(700));
     clock.reboot();
-    let second = Anchor::new(&clock);
-    commit(store, async |transaction| {
-        transaction.put_anchor(&second, at(700)).await.unwrap();
-    })
-    .await;
-    assert_eq!(store.anchor().await.unwrap(), Some(second));
+    let anew = store.steady(Arc::new(clock)).await.unwrap();
+    assert_eq!(anew.now(), at(700));
     assert_eq!(row(store, 1).await.state, State::InDoubt { until: at(800) });
 }

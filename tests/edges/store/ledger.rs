@@ -91,6 +91,7 @@ pub(super) async fn save_writes_every_state_as_it_was(store: &dyn Store) {
             ..row(store, n).await
         };
         let fresh = Outcome {
+            intended: false,
             row: written.clone(),
             version: 1,
             fence: 0,
@@ -126,6 +127,7 @@ pub(super) async fn save_writes_every_state_as_it_was(store: &dyn Store) {
         save(
             store,
             Outcome {
+                intended: false,
                 row: empty.clone(),
                 version: 1,
                 fence: 3,
@@ -147,6 +149,7 @@ pub(super) async fn save_leaves_rows_of_another_attempt_alone(store: &dyn Store)
     want(store, 2, 1, at(0)).await;
     let read = row(store, 1).await;
     let intent = |holder: &str| Outcome {
+        intended: false,
         row: Delivery {
             attempt: 1,
             holder: Some(holder.to_owned()),
@@ -159,6 +162,7 @@ pub(super) async fn save_leaves_rows_of_another_attempt_alone(store: &dyn Store)
     save(store, intent("first"), at(1)).await;
     // a second one that had read the same row, and a late outcome of before; other rows of the batch are written
     let late = Outcome {
+        intended: false,
         row: Delivery {
             state: State::Applied,
             applied: Some(1),
@@ -197,6 +201,7 @@ pub(super) async fn save_leaves_rows_of_another_attempt_alone(store: &dyn Store)
     save(
         store,
         Outcome {
+            intended: false,
             fence: 1,
             version: 1,
             row: Delivery {
@@ -232,6 +237,7 @@ pub(super) async fn save_makes_due_what_was_wanted_meanwhile(store: &dyn Store) 
         let read = row(store, n).await;
         want(store, n, 2, at(1)).await;
         let done = Outcome {
+            intended: false,
             row: Delivery {
                 state: state.clone(),
                 applied: Some(1),

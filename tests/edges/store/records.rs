@@ -1,6 +1,7 @@
 //! Records, events, dossiers, codes.
 
 use futures_util::FutureExt;
+use futures_util::future::join_all;
 use lienthong::dossier::{Hlc, Shadow};
 use lienthong::store::{InboxRow, InboxState, Store, Taken};
 use serde_json::json;
@@ -94,6 +95,25 @@ pub(super) async fn dropped_transaction_leaves_no_trace(store: &dyn Store) {
             .unwrap()
             .is_empty()
     );
+}
+
+pub(super) async fn who_decides_about_the_same_dossier_takes_turns(store: &dyn Store) {
+    // each reads what the one before it wrote, or a version is lost
+    let change = async || {
+        let mut transaction = store.begin().await.unwrap();
+        let codes = [("one-stop".to_owned(), code(1))];
+        transaction.lock(&[id(1)], &codes).await.unwrap();
+        let found = transaction.replicas(&[id(1)]).await.unwrap().remove(&id(1));
+        let version = found.map_or(0, |replica| replica.version);
+        transaction
+            .put_replicas(&[replica(1, version + 1, at(0))])
+            .await
+            .unwrap();
+        transaction.commit().await.unwrap();
+    };
+    join_all((0..8).map(|_| change())).await;
+    let last = store.replicas(&[id(1)]).await.unwrap();
+    assert_eq!(last[&id(1)].version, 8);
 }
 
 pub(super) async fn transactions_take_turns(store: &dyn Store) {

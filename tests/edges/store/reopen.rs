@@ -25,7 +25,7 @@ pub(super) async fn id_and_rows_outlive_the_process(place: &Place) {
         assert_eq!(store.outbox_head(9).await.unwrap(), std::slice::from_ref(&said));
         assert_eq!(row(&*store, 1).await.desired, 4);
     }
-    let other = Place::sqlite().open().await.id().to_owned();
+    let other = Place::sqlite().await.open().await.id().to_owned();
     assert_ne!(other, name, "two stores are two");
 }
 

@@ -1,0 +1,95 @@
+//! The journal as it is followed, and everything that happened to one dossier.
+
+use sqlx::Row;
+use sqlx::postgres::{PgPool, PgRow};
+
+use super::{decide, document, inbox, text, time};
+use crate::dossier::DossierId;
+use crate::store::{Journaled, Past, PastRecord, SUPERSEDED, StoreError};
+
+fn journaled(row: &PgRow) -> Result<Journaled, StoreError> {
+    Ok(Journaled {
+        seq: row.try_get("seq")?,
+        recorded: time(row.try_get("received_ms")?),
+        code: row.try_get("code")?,
+        event: document("journal", row.try_get("body")?)?,
+    })
+}
+
+pub(super) async fn journal(pool: &PgPool, after: i64, limit: u32) -> Result<Vec<Journaled>, StoreError> {
+    let rows = sqlx::query(
+        "select seq, received_ms, code, journal.body from journal left join dossier on dossier.id = dossier_id
+         where seq > $1 order by seq limit $2",
+    )
+    .bind(after)
+    .bind(i64::from(limit))
+    .fetch_all(pool)
+    .await?;
+    rows.iter().map(journaled).collect()
+}
+
+pub(super) async fn journal_before(pool: &PgPool, count: u32) -> Result<i64, StoreError> {
+    let place: Option<i64> =
+        sqlx::query_scalar("select seq from journal order by seq desc limit 1 offset $1")
+            .bind(i64::from(count))
+            .fetch_optional(pool)
+            .await?;
+    Ok(place.unwrap_or(0))
+}
+
+pub(super) async fn of(pool: &PgPool, id: DossierId, codes: &[String]) -> Result<Past, StoreError> {
+    let events = sqlx::query(
+        "select seq, received_ms, code, journal.body from journal left join dossier on dossier.id = dossier_id
+         where dossier_id = $1 order by seq",
+    )
+    .bind(id.0)
+    .fetch_all(pool)
+    .await?;
+    let joined = sqlx::query("select id, seq from alias where dossier_id = $1 order by seq nulls first, id")
+        .bind(id.0)
+        .fetch_all(pool)
+        .await?;
+    let codes: Vec<_> = codes.iter().map(|code| text(code).into_owned()).collect();
+    let records = sqlx::query(
+        "select seq, adapter, operation, observed_ms, state, cause, event_id, mapping from inbox
+         where code = any($1) and (dossier_id is null or dossier_id = $2)
+           and (state <> 'ignored' or discarded or cause = $3)
+         order by seq",
+    )
+    .bind(codes)
+    .bind(id.0)
+    .bind(SUPERSEDED)
+    .fetch_all(pool)
+    .await?;
+    let records: Vec<PastRecord> = records
+        .iter()
+        .map(|row| {
+            Ok(PastRecord {
+                id: decide::record_letter(row.try_get("seq")?),
+                adapter: row.try_get("adapter")?,
+                operation: row.try_get("operation")?,
+                observed: time(row.try_get("observed_ms")?),
+                state: inbox::state(row)?,
+                event: row.try_get("event_id")?,
+                mapping: row.try_get("mapping")?,
+            })
+        })
+        .collect::<Result<_, StoreError>>()?;
+    let letters: Vec<&str> = records.iter().map(|record| record.id.as_str()).collect();
+    // A record may have been decided about before anybody knew of which dossier it speaks.
+    let decisions =
+        sqlx::query("select * from decision where dossier_id = $1 or letter = any($2) order by seq")
+            .bind(id.0)
+            .bind(letters)
+            .fetch_all(pool)
+            .await?;
+    Ok(Past {
+        events: events.iter().map(journaled).collect::<Result<_, _>>()?,
+        joined: joined
+            .iter()
+            .map(|row| Ok((row.try_get("id").map(DossierId)?, row.try_get("seq")?)))
+            .collect::<Result<_, StoreError>>()?,
+        records,
+        decisions: decisions.iter().map(decide::decision).collect::<Result<_, _>>()?,
+    })
+}
