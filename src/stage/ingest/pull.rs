@@ -97,10 +97,10 @@ impl Puller {
             return Ok(self.failed(&mut schedule, steady, "this machine's clock was set back"));
         }
         let pull = self.pull();
-        let work = format!("pull {} {}", self.adapter.name, pull.name);
+        let duty = format!("pull {} {}", self.adapter.name, pull.name);
         if !self
             .shared
-            .leads(&work, self.adapter.connection.timeout * CALLS)
+            .leads(&duty, self.adapter.connection.timeout * CALLS)
             .await?
         {
             return Ok(Progress::Idle(None));
