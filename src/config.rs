@@ -42,7 +42,7 @@ pub type Environment = Arc<dyn Fn(&str) -> Option<String> + Send + Sync>;
 /// The configuration of a node.
 #[derive(Clone)]
 pub struct Config {
-    /// Address of the store: `sqlite:///path/to/file.db`.
+    /// Address of the store: `sqlite:///path/to/file.db` or `postgres://user@host/database`.
     pub store: String,
     /// Address of the broker: `loopback:`.
     pub broker: String,
