@@ -81,7 +81,7 @@ impl Plan {
             .iter()
             .flat_map(|(stage, gaps)| gaps.iter().map(|gap| (*stage, *gap)));
         let aim = usize::try_from(seed / 2).unwrap_or(0) % gaps.clone().count();
-        let aim = gaps.nth(aim).filter(|_| seed % 2 == 0);
+        let aim = gaps.nth(aim).filter(|_| seed.is_multiple_of(2));
         let mut up_to = |most: u64| u32::try_from(roll.between(0, most)).unwrap_or(0);
         let dossiers = 1 + up_to(3);
         Self {
