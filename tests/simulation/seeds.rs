@@ -14,7 +14,7 @@ use crate::report::{Bites, Report, run};
 /// Seeds unless the environment says otherwise.
 const SEEDS: u64 = 200;
 
-/// From so many on, every fault is to bite, the rarest too.
+/// From so many on, the rarest fault is to bite too.
 const MANY: u64 = 1000;
 
 /// A number from the environment.
@@ -83,12 +83,13 @@ fn nothing_is_lost_doubled_or_stale_in_any_order() {
         panic!("{report}again alone: SIMULATION_SEED={seed} cargo test --test simulation nothing_is_lost -- --nocapture");
     });
     eprintln!("{bites}");
-    // A few runs may miss a fault; many may not. What goes wrong at targets, the matrix sees to as well.
+    // A few runs may miss a fault; many may not.
     if count >= SEEDS {
         let mut silent = silent(&bites);
-        if count >= MANY {
-            silent.extend(silent_mishaps(&bites));
-        }
+        silent.extend(silent_mishaps(&bites));
+        // Entries rarely come in disorder; the matrix wants this one as well.
+        let rare = Mishap::RefusesDisorder.to_string();
+        silent.retain(|fault| count >= MANY || *fault != rare);
         assert!(
             silent.is_empty(),
             "the runs prove nothing: these never bit: {silent:?}"
