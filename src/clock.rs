@@ -212,6 +212,20 @@ impl HybridClock {
         *last
     }
 
+    /// The wall time, but never earlier than a reading made or observed before: what is seen now was not seen before what
+    /// was seen already, whoever turned the clock since.
+    pub fn now(&self) -> Timestamp {
+        let wall_ms = self.wall_ms();
+        let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
+        if wall_ms > last.wall_ms {
+            *last = Hlc { wall_ms, counter: 0 };
+        }
+        i64::try_from(last.wall_ms)
+            .ok()
+            .and_then(|ms| Timestamp::from_millisecond(ms).ok())
+            .unwrap_or(Timestamp::MAX)
+    }
+
     /// Takes in another node's reading: later ticks are greater than it. Whether it may be believed (it may lie far
     /// ahead) is for the caller to judge first.
     pub fn observe(&self, other: Hlc) {
@@ -269,6 +283,20 @@ mod tests {
             }
         );
         assert!(fourth > third);
+    }
+
+    #[test]
+    fn what_is_seen_after_the_wall_was_set_back_is_not_seen_earlier() {
+        let (wall, hybrid) = clocks();
+        let first = hybrid.now();
+        assert_eq!(first, at("2026-03-05T02:30:00Z"));
+        wall.advance(SignedDuration::from_hours(-2));
+        assert_eq!(hybrid.now(), first);
+        assert_eq!(hybrid.tick().wall_ms, hybrid.last().wall_ms);
+        wall.advance(SignedDuration::from_hours(3));
+        assert_eq!(hybrid.now(), at("2026-03-05T03:30:00Z"));
+        let tick = hybrid.tick();
+        assert!(i128::from(tick.wall_ms) == i128::from(hybrid.now().as_millisecond()) && tick.counter == 1);
     }
 
     #[test]

@@ -279,7 +279,7 @@ async fn forget_intents(
     let mut shadows = transaction.shadows(&keys).await?;
     for (key, shadow) in &mut shadows {
         for intent in intents.get(key).into_iter().flatten() {
-            shadow.settle(intent, None, shared.clock.now());
+            shadow.settle(intent, None, shared.hybrid.now());
         }
     }
     let shadows: Vec<_> = shadows

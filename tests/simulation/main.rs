@@ -34,6 +34,7 @@ mod controls;
 mod gates;
 mod herd;
 mod honesty;
+mod kept;
 mod kit;
 mod matrix;
 mod node;

@@ -166,7 +166,7 @@ impl Teller {
                 door: Door::Webhook(0),
                 raw: value.to_string(),
                 value,
-                observed: self.shared.clock.now(),
+                observed: self.shared.hybrid.now(),
                 kept: None,
             }
         });

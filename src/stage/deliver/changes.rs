@@ -3,8 +3,6 @@
 
 use std::collections::{BTreeMap, HashSet};
 
-use jiff::Timestamp;
-
 use super::work::{Gift, after};
 use crate::dossier::{Dossier, DossierId, Origin, Stamp, fold_code, hash};
 use crate::event::Event;
@@ -107,15 +105,8 @@ impl Changes {
     }
 
     /// The target knows the dossier under this code. Known here at once, and said to others.
-    pub(super) fn link(
-        &mut self,
-        shared: &Shared,
-        adapter: &str,
-        id: DossierId,
-        origin: Origin,
-        code: &str,
-        now: Timestamp,
-    ) {
+    pub(super) fn link(&mut self, shared: &Shared, adapter: &str, id: DossierId, origin: Origin, code: &str) {
+        let now = shared.hybrid.now();
         let hlc = shared.hybrid.tick();
         let stamp = Stamp {
             effective: now,
@@ -160,6 +151,7 @@ impl Changes {
             let last = transaction.count_on(adapter, &batches(&push), count).await?;
             numbers.insert(push, last);
         }
+        let has_lessons = !self.lessons.is_empty();
         let lessons: Vec<_> = self
             .lessons
             .into_iter()
@@ -171,17 +163,18 @@ impl Changes {
             dossiers.dedup();
             let keys: Vec<_> = dossiers.iter().map(|id| (adapter.to_owned(), *id)).collect();
             let mut shadows = transaction.shadows(&keys).await?;
-            let wall = shared.clock.now();
+            // Not by a wall that was set back since reports of the older value were seen.
+            let now = shared.hybrid.now();
             for ((id, _, _), intent, lesson) in lessons {
                 let shadow = shadows.entry((adapter.to_owned(), id)).or_default();
                 match lesson {
                     Lesson::Intended { gift, before } => {
                         if let Some(before) = before {
-                            shadow.settle(&before, None, wall);
+                            shadow.settle(&before, None, now);
                         }
                         shadow.intend(&intent, &gift.echo, &gift.stamps);
                     }
-                    Lesson::Settled(took_effect) => shadow.settle(&intent, Some(took_effect), wall),
+                    Lesson::Settled(took_effect) => shadow.settle(&intent, Some(took_effect), now),
                 }
             }
             let shadows: Vec<_> = shadows
@@ -191,7 +184,7 @@ impl Changes {
             transaction.put_shadows(&shadows).await?;
         }
         transaction.release_records(&self.come).await?;
-        if !self.events.is_empty() {
+        if !self.events.is_empty() || has_lessons {
             transaction.put_clock(shared.hybrid.last()).await?;
         }
         transaction.commit().await?;

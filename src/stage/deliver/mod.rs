@@ -304,14 +304,12 @@ impl Deliver {
         for settled in all {
             let (mut row, mut took_effect) = (settled.row, settled.took_effect);
             if let Some(code) = &settled.link {
-                let now = self.shared.clock.now();
                 changes.link(
                     &self.shared,
                     &self.adapter.name,
                     row.dossier,
                     settled.origin,
                     code,
-                    now,
                 );
             }
             // What took no effect says nothing of the call before it, whose end nobody saw.

@@ -33,7 +33,7 @@ pub struct Record {
     pub raw: String,
     /// The record, decoded.
     pub value: Value,
-    /// When the bus saw it first.
+    /// When the bus saw it first, by the clock that never goes back ([`HybridClock::now`](crate::clock::HybridClock::now)).
     pub observed: Timestamp,
     /// Its place in the inbox, if it is kept there already and taken in anew.
     pub kept: Option<i64>,

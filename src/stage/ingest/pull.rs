@@ -136,7 +136,7 @@ impl Puller {
             Ok(page) => page,
             Err(reason) => return Ok(self.failed(&mut schedule, steady, &reason)),
         };
-        let observed = self.shared.clock.now();
+        let observed = self.shared.hybrid.now();
         let records: Vec<Record> = page
             .records
             .into_iter()

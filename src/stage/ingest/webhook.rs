@@ -189,7 +189,7 @@ async fn receive(
         door: Door::Webhook(hook.index),
         raw: text,
         value,
-        observed: hook.shared.clock.now(),
+        observed: hook.shared.hybrid.now(),
         kept: None,
     };
     let (answer, answered) = oneshot::channel();

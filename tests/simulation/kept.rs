@@ -1,0 +1,45 @@
+//! Runs that failed once. Each is kept as its whole story and not as a seed alone, so that it stays the same when plans are
+//! drawn otherwise.
+
+use jiff::SignedDuration;
+
+use crate::kit::{Kit, runtime};
+use crate::oracle::asked::Class;
+use crate::oracle::mishap::Mode;
+use crate::plan::Plan;
+use crate::report::{Report, finish};
+use crate::seeds::sweep_with;
+use crate::world::{Turn, World};
+
+/// A clock that is set back while a target has a newer text under way, and its report of the older one is still kept.
+fn set_back_under_an_update(seed: u64) -> Report {
+    let mode = Mode::Mixed { percent: 50 };
+    let plan = Plan {
+        dossiers: 1,
+        held: 30,
+        broker: true,
+        ..Plan::still(seed, vec![(Class::Reporting, mode)])
+    };
+    let kit = Kit::get();
+    runtime().block_on(async {
+        let mut world = World::new(kit, plan);
+        let number = world.begin(0);
+        let turns = u32::try_from(world.roll.between(20, 120)).unwrap();
+        world.go_on(turns, |_| false).await;
+        world.tell(number, 0, false);
+        let turns = u32::try_from(world.roll.between(1, 60)).unwrap();
+        world.go_on(turns, |_| false).await;
+        world
+            .take(Turn::SetClock(0, SignedDuration::from_hours(-2)))
+            .await;
+        world.go_on(200, |_| false).await;
+        finish(world).await
+    })
+}
+
+/// Found as an official's word that nobody had written: the end of what a system had was noted by the turned clock, two
+/// hours before that system said that it had it.
+#[test]
+fn late_report_of_an_older_value_is_no_word_of_an_official_when_the_clock_was_set_back() {
+    sweep_with(60, |number| set_back_under_an_update(1 + number)).unwrap_or_else(|report| panic!("{report}"));
+}
