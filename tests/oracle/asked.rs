@@ -15,10 +15,12 @@
 //!
 //! Every answer is a JSON object with a `code`: `"0"` took effect, `"99"` busy (it did not), else a refusal.
 
+use std::collections::BTreeSet;
+
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::books::{Verb, Write};
+use super::books::{Verb, Write, text_of};
 
 /// Kind of target system: which requests it knows, and what they promise.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -131,5 +133,14 @@ impl Asked {
     /// Whether it may change the books.
     pub(crate) fn writes(&self) -> bool {
         matches!(self, Self::Write(_) | Self::WriteAll(_))
+    }
+
+    /// Keys of the records that it may change.
+    pub(crate) fn keys(&self) -> BTreeSet<&str> {
+        let writes = match self {
+            Self::Write(writes) | Self::WriteAll(writes) => writes.as_slice(),
+            Self::Find { .. } | Self::Changes { .. } | Self::Unknown => &[],
+        };
+        writes.iter().map(|write| text_of(&write.record, "id")).collect()
     }
 }

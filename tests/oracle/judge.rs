@@ -99,6 +99,15 @@ pub(crate) enum Violation {
         /// After which.
         after: i64,
     },
+    /// Two requests about one record were under way at once: whichever takes effect last wins.
+    Overlap {
+        /// Whose.
+        what: String,
+        /// The request that came too early.
+        request: u64,
+        /// The one that could still take effect.
+        before: u64,
+    },
     /// The ledger says that the target has it, and the target has something else.
     Differs {
         /// Whose.
@@ -142,6 +151,16 @@ impl fmt::Display for Violation {
             Self::Disorder { what, place, after } => {
                 write!(f, "I4 order: item {place} of {what} came after item {after}")
             }
+            Self::Overlap {
+                what,
+                request,
+                before,
+            } => {
+                write!(
+                    f,
+                    "I4 overlap: request {request} about {what} came while request {before} could still take effect"
+                )
+            }
             Self::Differs { what, fields } => {
                 write!(
                     f,
@@ -173,6 +192,11 @@ pub(crate) fn judge(
         }
     }
     order(oracle.effects(), &mut found);
+    found.extend(oracle.overlaps().iter().map(|overlap| Violation::Overlap {
+        what: overlap.key.clone(),
+        request: overlap.request,
+        before: overlap.before,
+    }));
     found.sort();
     found
 }

@@ -58,8 +58,21 @@ pub(crate) enum Reaction {
 /// A commit that comes later than its caller thinks.
 struct Late {
     due_ms: u64,
+    /// Nobody is asked to wait so long.
+    beyond: bool,
     request: u64,
     asked: Asked,
+}
+
+/// Something was asked about a record while a request before was still to take effect on it, within the settle time.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Overlap {
+    /// Key of the record.
+    pub(crate) key: String,
+    /// The request that came too early.
+    pub(crate) request: u64,
+    /// The one that was still under way.
+    pub(crate) before: u64,
 }
 
 /// The target system.
@@ -74,6 +87,7 @@ pub(crate) struct Oracle {
     /// How often each thing was asked: the second time is another roll of the dice.
     repeated: HashMap<String, u64>,
     late: Vec<Late>,
+    overlaps: Vec<Overlap>,
     bitten: BTreeMap<Mishap, u64>,
 }
 
@@ -95,6 +109,7 @@ impl Oracle {
             requests: 0,
             repeated: HashMap::new(),
             late: Vec::new(),
+            overlaps: Vec::new(),
             bitten: BTreeMap::new(),
         }
     }
@@ -119,6 +134,7 @@ impl Oracle {
         let asked = Asked::new(self.class, method, path, query, body);
         let mut roll = self.roll(&format!("{method} {path} {query} {}", about(body)));
         let writes = asked.writes();
+        self.note_overlaps(&asked, request);
         let after_ms = roll.between(1, 5);
         let befallen = match asked {
             Asked::Unknown => None,
@@ -154,6 +170,7 @@ impl Oracle {
                 };
                 self.late.push(Late {
                     due_ms: now_ms + delay,
+                    beyond: befallen == Some(Mishap::LateBeyondSettle),
                     request,
                     asked,
                 });
@@ -233,6 +250,11 @@ impl Oracle {
         &self.bitten
     }
 
+    /// What was asked too early.
+    pub(crate) fn overlaps(&self) -> &[Overlap] {
+        &self.overlaps
+    }
+
     /// How many requests came.
     pub(crate) fn requests(&self) -> u64 {
         self.requests
@@ -241,6 +263,19 @@ impl Oracle {
     /// Whether it keeps texts in upper case and cut short.
     pub(crate) fn is_lossy(&self) -> bool {
         self.traits.lossy
+    }
+
+    fn note_overlaps(&mut self, asked: &Asked, request: u64) {
+        let keys = asked.keys();
+        let open = self.late.iter().filter(|late| !late.beyond);
+        for late in open {
+            let both = late.asked.keys().into_iter().filter(|key| keys.contains(key));
+            self.overlaps.extend(both.map(|key| Overlap {
+                key: key.to_owned(),
+                request,
+                before: late.request,
+            }));
+        }
     }
 
     fn bite(&mut self, mishap: Mishap) {

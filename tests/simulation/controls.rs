@@ -33,12 +33,18 @@ const WITHIN: u64 = 150;
 
 /// Runs a control until the judge says something; the invariants that it names.
 fn noticed(control: Control, class: Class, mode: Mode) -> Vec<String> {
-    let plan = |number| Plan {
+    noticed_in(control, |number| Plan {
         targets: vec![(class, mode)],
         deaths: 3,
         bad: false,
-        control: Some(control),
         ..Plan::of(1 + number)
+    })
+}
+
+fn noticed_in(control: Control, plan: impl Fn(u64) -> Plan + Sync) -> Vec<String> {
+    let plan = |number| Plan {
+        control: Some(control),
+        ..plan(number)
     };
     let report = sweep(WITHIN, plan).err();
     let report = report.unwrap_or_else(|| panic!("{control:?}: nobody noticed within {WITHIN} seeds"));
@@ -56,7 +62,10 @@ fn names(violations: &[String], invariant: &str) -> bool {
 #[test]
 fn intent_that_is_not_written_doubles() {
     let violations = noticed(Control::NoIntent, Class::Keyed, Mode::Mixed { percent: 25 });
-    assert!(names(&violations, "I2 doubled"), "{violations:#?}");
+    assert!(
+        names(&violations, "I2 doubled") || names(&violations, "I4 overlap"),
+        "{violations:#?}"
+    );
 }
 
 #[test]
@@ -89,7 +98,14 @@ fn officer_with_a_slow_clock_is_not_heard_without_stamps() {
 }
 
 #[test]
-fn dossier_without_its_lock_loses_the_order() {
-    let violations = noticed(Control::NoLock, Class::AppendShown, LATE);
-    assert!(names(&violations, "I4 order"), "{violations:#?}");
+fn dossier_without_its_lock_is_spoken_of_twice_at_once() {
+    // One dossier that goes on and on: a version and an entry of it are often due at once.
+    let violations = noticed_in(Control::NoLock, |number| Plan {
+        targets: vec![(Class::AppendShown, LATE)],
+        dossiers: 1,
+        versions: 12,
+        bad: false,
+        ..Plan::of(1 + number)
+    });
+    assert!(names(&violations, "I4 overlap"), "{violations:#?}");
 }

@@ -84,9 +84,11 @@ impl Plan {
         let aim = gaps.nth(aim).filter(|_| seed.is_multiple_of(2));
         let mut up_to = |most: u64| u32::try_from(roll.between(0, most)).unwrap_or(0);
         let dossiers = 1 + up_to(3);
+        // Now and then a long story: a version and an entry of it are due at once.
+        let most = if up_to(3) == 0 { 16 } else { 5 };
         Self {
             dossiers,
-            versions: dossiers + up_to(6),
+            versions: dossiers + up_to(most),
             deaths: up_to(3) + u32::from(aim.is_some()),
             aim,
             turned: up_to(6).saturating_sub(4),

@@ -11,7 +11,7 @@ use crate::kit::{Kit, runtime};
 use crate::oracle::asked::Class;
 use crate::oracle::judge::{Accepted, Claim, Expects, Stand, Violation, judge};
 use crate::oracle::ledger::claims;
-use crate::oracle::mishap::Mishap;
+use crate::oracle::mishap::{Mishap, Mode};
 use crate::oracle::source::{TEXT, key};
 use crate::plan::Plan;
 use crate::target::locked;
@@ -161,6 +161,7 @@ pub(crate) async fn finish(mut world: World) -> Report {
             .unwrap();
         behind(&accepted, &mut claims);
         let target = locked(target);
+        let mode = mode_of(&world.plan, *class);
         let accepted = match class {
             Class::Steps | Class::StepsBlind => stepped(&accepted),
             _ => accepted.clone(),
@@ -184,7 +185,7 @@ pub(crate) async fn finish(mut world: World) -> Report {
                         cause == BEHIND || (cause == "refused-by-target" && overtaken.contains(&claim.key))
                     }
                 };
-                if !is_needed && !may_park(*class).contains(&cause.as_str()) {
+                if !is_needed && !may_park(*class, mode).contains(&cause.as_str()) {
                     violations.push(format!("{name}: I1 parked without need: {claim:?}"));
                 }
             }
@@ -193,6 +194,7 @@ pub(crate) async fn finish(mut world: World) -> Report {
             *bites.mishaps.entry(*mishap).or_default() += count;
         }
         bites.unanswered += target.unanswered;
+        violations.extend(target.seen.iter().map(|seen| format!("{name}: {seen}")));
     }
     let mut done = Vec::new();
     for (name, (_, target)) in &world.targets {
@@ -275,15 +277,23 @@ fn stepped(accepted: &Accepted) -> Accepted {
     accepted
 }
 
-/// The causes for which a class may park, because nobody could do better.
-fn may_park(class: Class) -> &'static [&'static str] {
-    match class {
-        // Entries without identity that nobody can ask for; and what a target refuses because the one before is parked.
-        Class::Append | Class::Batch => &["in-doubt-no-find", "refused-by-target"],
-        // Steps that nobody can ask about.
-        Class::StepsBlind => &["in-doubt-no-find"],
-        // The refusal of a create says that there is a record, not whose.
-        Class::Refusing => &["key-taken"],
+/// The weather at a target of this class.
+fn mode_of(plan: &Plan, class: Class) -> Mode {
+    let mut targets = plan.targets.iter();
+    let target = targets.find(|(other, _)| *other == class);
+    target.map_or(Mode::Sound, |(_, mode)| *mode)
+}
+
+/// The causes for which a class may park in this weather, because nobody could do better.
+fn may_park(class: Class, mode: Mode) -> &'static [&'static str] {
+    match (class, mode) {
+        // Entries without identity that nobody can ask for; and what a strict target refuses because the one before is
+        // parked.
+        (Class::Append | Class::Batch, Mode::Strict { .. } | Mode::Mixed { .. }) => {
+            &["in-doubt-no-find", "refused-by-target"]
+        }
+        // The same, and steps that nobody can ask about.
+        (Class::Append | Class::Batch | Class::StepsBlind, _) => &["in-doubt-no-find"],
         _ => &[],
     }
 }

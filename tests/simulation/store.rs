@@ -56,23 +56,37 @@ impl GapStore {
         }
     }
 
-    /// Gives out the rows too that wait for another call about their dossier.
+    /// Gives out the rows too that wait for another call about their dossier, one of each, and items in their order.
     async fn unlock(&self, adapter: &str, rows: &mut Vec<Delivery>) -> Result<(), StoreError> {
         for dossier in self.inner.list_replicas(u32::MAX).await? {
-            let all = self.inner.deliveries_of(dossier.id).await?;
-            let waiting = all
-                .into_iter()
-                .filter(|row| row.adapter == adapter && row.state == State::Due);
-            for row in waiting {
-                if rows.iter().all(|other| {
-                    (other.dossier, &other.push, &other.item) != (row.dossier, &row.push, &row.item)
-                }) {
-                    rows.push(row);
-                }
+            if rows.iter().any(|row| row.dossier == dossier.id) {
+                continue;
             }
+            let all = self.inner.deliveries_of(dossier.id).await?;
+            let is_first = |row: &Delivery| {
+                row.item.is_empty()
+                    || all.iter().all(|other| {
+                        (&other.adapter, &other.push) != (&row.adapter, &row.push)
+                            || other.item.is_empty()
+                            || other.ordinal >= row.ordinal
+                            || !is_open(&other.state)
+                    })
+            };
+            let mut waiting = all
+                .iter()
+                .filter(|row| row.adapter == adapter && row.state == State::Due);
+            rows.extend(waiting.find(|row| is_first(row)).cloned());
         }
         Ok(())
     }
+}
+
+/// Whether something is still to be done.
+fn is_open(state: &State) -> bool {
+    matches!(
+        state,
+        State::Due | State::Waiting { .. } | State::BackingOff { .. } | State::InDoubt { .. }
+    )
 }
 
 /// The write transaction is somebody's as long as this lives.

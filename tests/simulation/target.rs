@@ -1,5 +1,6 @@
 //! The line to a simulated system: the oracle at its far end, gaps on the way, and a note of every call.
 
+use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -27,6 +28,10 @@ pub(crate) struct Target {
     /// Calls under way, and the most there ever were.
     open: usize,
     pub(crate) peak: usize,
+    /// Keys of the records that calls under way write.
+    written: Vec<String>,
+    /// What must not be and was seen on the way.
+    pub(crate) seen: Vec<String>,
     /// Calls that ended without an answer.
     pub(crate) unanswered: u64,
 }
@@ -59,6 +64,8 @@ impl Target {
             writes: 0,
             open: 0,
             peak: 0,
+            written: Vec::new(),
+            seen: Vec::new(),
             unanswered: 0,
         }))
     }
@@ -101,20 +108,38 @@ impl Line {
 }
 
 /// A call is under way as long as this lives.
-struct Open<'a>(&'a SharedTarget);
+struct Open<'a> {
+    target: &'a SharedTarget,
+    /// Keys of the records that it writes.
+    writes: Vec<String>,
+}
 
 impl<'a> Open<'a> {
-    fn new(target: &'a SharedTarget) -> Self {
+    fn new(target: &'a SharedTarget, writes: Vec<String>) -> Self {
         let mut open = locked(target);
         open.open += 1;
         open.peak = open.peak.max(open.open);
-        Self(target)
+        for key in &writes {
+            if open.written.contains(key) {
+                open.seen
+                    .push(format!("I4 overlap: two calls write {key} at the same time"));
+            }
+        }
+        open.written.extend_from_slice(&writes);
+        drop(open);
+        Self { target, writes }
     }
 }
 
 impl Drop for Open<'_> {
     fn drop(&mut self) {
-        locked(self.0).open -= 1;
+        let mut open = locked(self.target);
+        open.open -= 1;
+        for key in &self.writes {
+            if let Some(place) = open.written.iter().position(|written| written == key) {
+                open.written.swap_remove(place);
+            }
+        }
     }
 }
 
@@ -122,12 +147,12 @@ impl Drop for Open<'_> {
 impl Transport for Line {
     async fn send(&self, request: Request) -> Result<Reply, Failure> {
         self.gates.pass(Gap::Send).await;
-        let _open = Open::new(&self.target);
         let sent = self.truth.now();
         let (path, query) = address(&request.url);
         let body = request.body.as_deref().map_or(Value::Null, |body| {
             serde_json::from_slice(body).unwrap_or(Value::Null)
         });
+        let _open = Open::new(&self.target, written(&request.method, &body));
         let reaction = {
             let mut target = locked(&self.target);
             let refused = target.down;
@@ -177,6 +202,17 @@ impl Transport for Line {
         self.gates.pass(Gap::Answered).await;
         reply
     }
+}
+
+/// Keys of the records that a request writes, each once.
+fn written(method: &str, body: &Value) -> Vec<String> {
+    let records = match body {
+        Value::Array(records) => records.as_slice(),
+        record => std::slice::from_ref(record),
+    };
+    let keys = records.iter().filter_map(|record| record["id"].as_str());
+    let keys: BTreeSet<&str> = keys.filter(|_| method != "GET").collect();
+    keys.into_iter().map(str::to_owned).collect()
 }
 
 /// Key of the record that a request is about.
