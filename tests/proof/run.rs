@@ -74,9 +74,12 @@ fn may_park(class: Class, trouble: Trouble, cause: &str) -> bool {
         }
         // Nobody can ask how far the target has come.
         Class::StepsBlind => cause == "in-doubt-no-find",
-        // The refusal of a create says that there is a record, not whose.
-        Class::Refusing => cause == "key-taken",
-        Class::Keyed | Class::Put | Class::AppendShown | Class::Steps | Class::Reporting => false,
+        Class::Keyed
+        | Class::Put
+        | Class::Refusing
+        | Class::AppendShown
+        | Class::Steps
+        | Class::Reporting => false,
     }
 }
 
@@ -104,7 +107,7 @@ pub(crate) async fn run(cell: Cell) -> Result<Shown, String> {
 }
 
 async fn attempt(cell: Cell) -> Result<Left, String> {
-    let nth = Roll::new(cell.seed, "cell").between(1, 3);
+    let nth = Roll::new(cell.seed, "cell").between(1, 8);
     let mut world = World::start(Design {
         seed: cell.seed,
         class: cell.class,

@@ -5,7 +5,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
 
-use lienthong::dossier::Hlc;
+use lienthong::event::Event;
+use serde_json::json;
 
 /// What is durable where.
 #[derive(Debug, Default)]
@@ -14,10 +15,10 @@ pub(crate) struct Honesty {
     stored: BTreeSet<(usize, String)>,
     /// Events that the broker has confirmed.
     confirmed: BTreeSet<String>,
-    /// The newest event of each dossier that a node has merged.
-    newest: BTreeMap<(usize, String), Hlc>,
-    /// Keys of dossiers of which a node has merged an older event after a newer one.
-    pub(crate) overtaken: BTreeSet<String>,
+    /// The last entry of each dossier that a node has, by the number that the source gave it.
+    last: BTreeMap<(usize, String), i64>,
+    /// Entries, by dossier and number, that came to a node after ones that follow them.
+    pub(crate) overtaken: BTreeSet<(String, i64)>,
     /// Broken promises.
     pub(crate) broken: Vec<String>,
 }
@@ -28,7 +29,21 @@ pub(crate) struct Merged {
     pub(crate) id: String,
     /// Code of the dossier where it comes from.
     pub(crate) key: String,
-    pub(crate) hlc: Hlc,
+    /// Numbers of the entries that it brings, as the source has written them into their text.
+    pub(crate) entries: Vec<i64>,
+}
+
+impl Merged {
+    pub(crate) fn new(event: &Event) -> Self {
+        let text = json!(event).to_string();
+        let before = text.split(" bước xử lý").map(|text| text.rsplit_once('#'));
+        let numbers = before.filter_map(|cut| cut?.1.parse().ok());
+        Self {
+            id: event.id.clone(),
+            key: event.data.origin.native.clone(),
+            entries: numbers.collect(),
+        }
+    }
 }
 
 /// What several hold.
@@ -40,15 +55,15 @@ impl Honesty {
         self.stored.extend(kept.into_iter().map(|event| (node, event)));
         for event in merged {
             self.stored.insert((node, event.id.clone()));
-            let newest = self.newest.get(&(node, event.key.clone()));
-            if newest.is_some_and(|newest| event.hlc < *newest) {
-                self.overtaken.insert(event.key.clone());
-            }
+            let last = self.last.get(&(node, event.key.clone())).copied().unwrap_or(0);
+            let late = event.entries.iter().filter(|entry| **entry < last);
+            self.overtaken
+                .extend(late.map(|entry| (event.key.clone(), *entry)));
         }
-        // Events that were merged together have not overtaken each other.
+        // Entries that came together have not overtaken each other.
         for event in merged {
-            let newest = self.newest.entry((node, event.key.clone())).or_default();
-            *newest = event.hlc.max(*newest);
+            let last = self.last.entry((node, event.key.clone())).or_default();
+            *last = event.entries.iter().copied().max().unwrap_or(0).max(*last);
         }
     }
 

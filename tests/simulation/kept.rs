@@ -2,14 +2,34 @@
 //! drawn otherwise.
 
 use jiff::SignedDuration;
+use lienthong::jq::on_big_stack;
 
+use crate::gates::Gap;
 use crate::kit::{Kit, runtime};
 use crate::oracle::asked::Class;
 use crate::oracle::mishap::Mode;
 use crate::plan::Plan;
-use crate::report::{Report, finish};
+use crate::report::{Report, finish, run};
 use crate::seeds::sweep_with;
 use crate::world::{Turn, World};
+
+/// Found as a step that was parked by a look-up from before, whose outcome was kept after the effect had to show.
+#[test]
+fn step_is_not_given_up_by_a_look_up_that_was_asked_before_its_effect_had_to_show() {
+    let plan = Plan {
+        dossiers: 2,
+        versions: 4,
+        deaths: 1,
+        aim: Some(("deliver", Gap::Begin)),
+        turned: 2,
+        outages: 4,
+        held: 10,
+        broker: true,
+        ..Plan::still(48, vec![(Class::Steps, Mode::Mixed { percent: 50 })])
+    };
+    let report = on_big_stack(|| run(plan)).unwrap();
+    assert!(report.violations.is_empty(), "{report}");
+}
 
 /// A clock that is set back while a target has a newer text under way, and its report of the older one is still kept.
 fn set_back_under_an_update(seed: u64) -> Report {

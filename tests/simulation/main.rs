@@ -12,6 +12,7 @@
 //!
 //! * [`seeds`]: runs by the number; what the environment may say is there;
 //! * [`matrix`]: a death at every gap, at every class of target, in every weather;
+//! * [`kept`]: runs that failed once, each as its whole plan;
 //! * [`controls`]: one safeguard taken away, and the judge must notice;
 //! * [`officer`]: a target that writes too;
 //! * [`herd`]: a target that was away for a week.

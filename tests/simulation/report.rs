@@ -40,6 +40,8 @@ pub(crate) struct Bites {
     /// Rows whose doubt had to be settled.
     pub(crate) doubts: u64,
     pub(crate) repeated: u64,
+    /// Entries that a target has after ones that follow them, because the broker brought them in this order.
+    pub(crate) overtaken: u64,
     /// Words of officers at target systems.
     pub(crate) officers: u64,
     pub(crate) parked: BTreeMap<String, u64>,
@@ -57,6 +59,7 @@ impl Bites {
         self.unanswered += other.unanswered;
         self.doubts += other.doubts;
         self.repeated += other.repeated;
+        self.overtaken += other.overtaken;
         self.officers += other.officers;
         for (cause, count) in &other.parked {
             *self.parked.entry(cause.clone()).or_default() += count;
@@ -75,14 +78,15 @@ impl fmt::Display for Bites {
         writeln!(
             f,
             "{} runs of {} turns: {} redeliveries, {} lost confirms, {} answers that never came, {} doubts, {} records told \
-             again",
+             again, {} entries brought late",
             self.runs,
             self.turns,
             self.redelivered,
             self.unconfirmed,
             self.unanswered,
             self.doubts,
-            self.repeated
+            self.repeated,
+            self.overtaken
         )?;
         writeln!(f, "parked: {:?}", self.parked)?;
         let mishaps: Vec<String> = self
@@ -168,22 +172,26 @@ pub(crate) async fn finish(mut world: World) -> Report {
         };
         let found = judge(&accepted, expects(*class), &target.oracle, &claims);
         // Entries came in the order in which the node had them.
-        let found = found.iter().filter(|violation| match violation {
-            Violation::Disorder { what, .. } => !overtaken.contains(what) || *class == Class::Steps,
-            _ => true,
+        let (excused, found): (Vec<_>, Vec<_>) = found.iter().partition(|violation| match violation {
+            Violation::Disorder { what, place, .. } => {
+                *class != Class::Steps && overtaken.contains(&(what.clone(), *place))
+            }
+            _ => false,
         });
-        violations.extend(found.map(|violation| format!("{name}: {violation}")));
+        bites.overtaken += excused.len() as u64;
+        violations.extend(found.iter().map(|violation| format!("{name}: {violation}")));
         violations.extend(alive(&fresh, &claims).map(|problem| format!("{name}: {problem}")));
         for claim in &claims {
             if let Stand::Parked(cause) = &claim.stand {
                 *bites.parked.entry(format!("{name} {cause}")).or_default() += 1;
-                let is_needed = match claim.item {
-                    None => cause == "refused-by-target" && bad.contains(&claim.key),
-                    // Whether the dossier may be parked is judged there; an entry whose event came before those of the
-                    // entries before it is refused by a system that is strict.
-                    Some(_) => {
-                        cause == BEHIND || (cause == "refused-by-target" && overtaken.contains(&claim.key))
-                    }
+                let is_overtaken = overtaken.iter().any(|(key, _)| *key == claim.key);
+                let is_needed = match (claim.item, cause.as_str()) {
+                    (None, "refused-by-target") => bad.contains(&claim.key),
+                    // Whether the dossier may be parked is judged there.
+                    (Some(_), BEHIND) => true,
+                    // An entry whose event came before those of the entries before it is refused by a system that is strict.
+                    (Some(_), "refused-by-target") => is_overtaken,
+                    _ => false,
                 };
                 if !is_needed && !may_park(*class, mode).contains(&cause.as_str()) {
                     violations.push(format!("{name}: I1 parked without need: {claim:?}"));

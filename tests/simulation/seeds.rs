@@ -126,13 +126,6 @@ fn silent(bites: &Bites) -> Vec<String> {
     silent.map(|(fault, _)| fault).collect()
 }
 
-/// Found as a step that was parked by a look-up from before, whose outcome was kept after the effect had to show.
-#[test]
-fn step_is_not_given_up_by_a_look_up_that_was_asked_before_its_effect_had_to_show() {
-    let report = on_big_stack(|| run(Plan::of(48))).unwrap();
-    assert!(report.violations.is_empty(), "{report}");
-}
-
 #[test]
 fn same_seed_gives_the_same_run() {
     let trace = || on_big_stack(|| run(Plan::of(7)).trace).unwrap();

@@ -408,11 +408,7 @@ impl Transaction for GapTransaction {
     }
 
     async fn put_journal(&mut self, events: &[Event], received: Timestamp) -> Result<(), StoreError> {
-        self.merged.extend(events.iter().map(|event| Merged {
-            id: event.id.clone(),
-            key: event.data.origin.native.clone(),
-            hlc: event.hlc,
-        }));
+        self.merged.extend(events.iter().map(Merged::new));
         statement!(self.put_journal(events, received))
     }
 
