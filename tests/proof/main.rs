@@ -17,6 +17,7 @@ mod cover;
 mod deaths;
 mod demo;
 mod judge;
+mod many;
 mod matrix;
 mod model;
 mod node;

@@ -231,6 +231,40 @@ impl Node {
         ))
     }
 
+    /// Where everything of it lies.
+    pub(crate) fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// The most memory that the process has had, in KiB.
+    pub(crate) fn peak_memory(&self) -> u64 {
+        let pid = self.process.pid().as_raw_nonzero();
+        let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
+        let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+        peak.and_then(|peak| peak.trim().strip_suffix(" kB")?.parse().ok())
+            .expect("Linux says how much memory a process has had")
+    }
+
+    /// The operator's program, speaking to the daemon.
+    pub(crate) fn cli(&self, words: &[&str]) -> Process {
+        let mut command = Command::new(PROGRAM);
+        command
+            .args(words)
+            .arg("--socket")
+            .arg(self.folder.join("admin.sock"))
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
+        Process::new(command.spawn().unwrap())
+    }
+
+    /// What it says of itself, if it can.
+    pub(crate) async fn status(&self) -> Option<Status> {
+        install_tls();
+        let admin = Client::new(&self.folder.join("admin.sock")).ok()?;
+        admin.get(&["status"], &[]).await.ok()
+    }
+
     /// Ends it as an operator does, and opens what it leaves behind.
     pub(crate) async fn stop(mut self) -> Result<(Box<dyn Store>, String), String> {
         self.process.signal(Signal::TERM);
