@@ -15,7 +15,8 @@
 //! * [`kept`]: runs that failed once, each as its whole plan;
 //! * [`controls`]: one safeguard taken away, and the judge must notice;
 //! * [`officer`]: a target that writes too;
-//! * [`herd`]: a target that was away for a week.
+//! * [`herd`]: a target that was away for a week;
+//! * [`restored`]: a target that came back from its backup.
 
 #![expect(
     clippy::unwrap_used,
@@ -42,6 +43,7 @@ mod node;
 mod officer;
 mod plan;
 mod report;
+mod restored;
 mod seeds;
 mod source;
 mod store;
