@@ -34,6 +34,7 @@ mod steps_unseen;
 mod store;
 mod support;
 mod tail;
+mod unit;
 mod unmapped;
 mod verdicts;
 mod versions;
