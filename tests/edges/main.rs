@@ -28,6 +28,7 @@ mod own_word;
 mod privacy;
 mod repeats;
 mod reports;
+mod shared_store;
 mod sick;
 mod steps;
 mod steps_unseen;

@@ -36,6 +36,10 @@ impl Database {
         format!("{server}/{}", self.name)
     }
 
+    pub(crate) fn name(&self) -> &str {
+        &self.name
+    }
+
     /// Runs a statement in it.
     pub(crate) async fn execute(&self, sql: &str) {
         let mut connection = PgConnection::connect(&self.url()).await.unwrap();
