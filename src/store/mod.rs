@@ -9,6 +9,7 @@
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use jiff::Timestamp;
@@ -82,6 +83,44 @@ pub enum StoreError {
     },
 }
 
+impl StoreError {
+    /// Whether the database has let go of this transaction in favour of another one, so that the same may well succeed
+    /// when it is begun anew: two that waited for each other, or one that waited too long.
+    fn is_passing(&self) -> bool {
+        let Self::Database(sqlx::Error::Database(error)) = self else {
+            return false;
+        };
+        // serialization_failure, deadlock_detected, lock_not_available
+        error
+            .code()
+            .is_some_and(|code| ["40001", "40P01", "55P03"].contains(&&*code))
+    }
+}
+
+/// How often one transaction is begun anew before its error is told.
+const ATTEMPTS: u32 = 5;
+
+/// Longest pause before the first of them, in milliseconds; each is twice as long as the one before.
+const PAUSE_MS: u64 = 20;
+
+/// Attempts at one transaction, for those who have no loop of a stage around them.
+#[derive(Debug, Default)]
+pub struct Attempts(u32);
+
+impl Attempts {
+    /// Whether it is worth beginning anew after this error; where it is, after a pause of random length.
+    pub async fn again(&mut self, error: &StoreError) -> bool {
+        self.0 += 1;
+        if self.0 >= ATTEMPTS || !error.is_passing() {
+            return false;
+        }
+        tracing::debug!(attempt = self.0, %error, "transaction begun anew");
+        let longest = PAUSE_MS << self.0;
+        tokio::time::sleep(Duration::from_millis(fastrand::u64(1..longest))).await;
+        true
+    }
+}
+
 /// A system's code, normalised for look-ups (see [`crate::dossier::fold_code`]).
 pub type CodeKey = (String, String);
 
@@ -99,6 +138,10 @@ pub trait Store: Send + Sync + 'static {
     async fn clock(&self) -> Result<Hlc, StoreError>;
     /// Says that this process works on the store from now on; `alone`: its broker reaches nobody else, so nobody else may.
     async fn take(&self, alone: bool) -> Result<(), StoreError>;
+    /// This process ends: what its claims and leases keep from others is theirs from now on.
+    async fn leave(&self, _holder: &str) -> Result<(), StoreError> {
+        Ok(())
+    }
     /// The clock by which the ledger's times are told. Where its past is lost, waits that are stored count their full
     /// length again.
     async fn steady(&self, clock: Arc<dyn Clock>) -> Result<Steady, StoreError>;

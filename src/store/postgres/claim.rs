@@ -21,6 +21,7 @@ use sqlx::postgres::{PgConnectOptions, PgConnection, PgPool};
 use tokio::sync::Mutex;
 use uuid::Uuid;
 
+use super::session::InTime;
 use super::{batch, session};
 use crate::dossier::{DossierCode, DossierId};
 use crate::store::{Claim, CodeKey, StoreError};
@@ -82,6 +83,7 @@ pub(super) async fn lock(
             .bind(DOSSIERS)
             .bind(&*held)
             .fetch_all(&mut *connection)
+            .in_time()
             .await?;
         if slots.is_empty() {
             return Ok(());
@@ -100,6 +102,7 @@ pub(super) async fn no_create_is_settled(
         .bind(CREATES)
         .bind(adapter)
         .execute(connection)
+        .in_time()
         .await?;
     Ok(())
 }
@@ -119,6 +122,7 @@ pub(super) async fn creates_are_settled(
     .bind(CREATES)
     .bind(adapters)
     .execute(connection)
+    .in_time()
     .await?;
     Ok(())
 }
@@ -129,6 +133,7 @@ pub(super) async fn journal(connection: &mut PgConnection) -> Result<(), StoreEr
     sqlx::query("select pg_advisory_xact_lock($1, 0)")
         .bind(JOURNAL)
         .execute(connection)
+        .in_time()
         .await?;
     Ok(())
 }
@@ -149,7 +154,23 @@ pub(super) async fn take(
         .bind(None::<Vec<Uuid>>)
         .bind(claim.until.as_millisecond())
         .fetch_all(pool)
+        .in_time()
         .await?)
+}
+
+/// Gives up the claims and leases of this holder, or everybody's.
+pub(super) async fn clear(pool: &PgPool, holder: Option<&str>) -> Result<(), StoreError> {
+    for statement in [
+        "delete from claim where $1::text is null or holder = $1",
+        "delete from lease where $1::text is null or holder = $1",
+    ] {
+        sqlx::query(statement)
+            .bind(holder)
+            .execute(pool)
+            .in_time()
+            .await?;
+    }
+    Ok(())
 }
 
 /// The leases that this process has, and until when: who has one need not ask again before half of its time is over.
@@ -184,6 +205,7 @@ impl Leases {
         .bind(claim.until.as_millisecond())
         .bind(now.as_millisecond())
         .execute(pool)
+        .in_time()
         .await?;
         let taken = taken.rows_affected() > 0;
         let mut all = self.0.lock().await;
@@ -196,6 +218,9 @@ impl Leases {
         Ok(taken)
     }
 }
+
+/// A process that has just died or ended is gone as soon as the server sees that; so long it is waited for.
+const GIVEN_UP: &str = "set lock_timeout = '3s'";
 
 /// How long the guard is believed to stand without being asked.
 const TRUSTED: Duration = Duration::from_secs(5);
@@ -257,17 +282,22 @@ impl Guard {
     async fn locked(&self, alone: bool) -> Result<PgConnection, StoreError> {
         let mut connection = session::connect(&self.options).await?;
         let lock = if alone {
-            "select pg_try_advisory_lock($1, 0)"
+            "select pg_advisory_lock($1, 0)"
         } else {
-            "select pg_try_advisory_lock_shared($1, 0)"
+            "select pg_advisory_lock_shared($1, 0)"
         };
-        let locked: bool = sqlx::query_scalar(lock)
+        sqlx::raw_sql(GIVEN_UP).execute(&mut connection).in_time().await?;
+        let locked = sqlx::query(lock)
             .bind(GUARD)
-            .fetch_one(&mut connection)
-            .await?;
-        if !locked {
-            return Err(StoreError::Shared(self.place.clone()));
+            .execute(&mut connection)
+            .in_time()
+            .await;
+        match locked {
+            Ok(_) => Ok(connection),
+            Err(sqlx::Error::Database(error)) if error.code().as_deref() == Some("55P03") => {
+                Err(StoreError::Shared(self.place.clone()))
+            }
+            Err(error) => Err(error.into()),
         }
-        Ok(connection)
     }
 }

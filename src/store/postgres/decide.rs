@@ -9,6 +9,7 @@ use sqlx::Row;
 use sqlx::postgres::{PgConnection, PgPool, PgRow};
 use uuid::Uuid;
 
+use super::session::InTime;
 use super::{batch, claim, delivery, dossier_id, inbox, text, time};
 use crate::dossier::DossierId;
 use crate::store::{Decided, Decision, Fate, LettersOf, Now, StoreError, Verb, Walk};
@@ -177,7 +178,7 @@ pub(super) async fn decide(
             if of_ledger && verb == Verb::Retry {
                 query = query.bind(now.as_millisecond()).bind(&asked);
             }
-            for row in query.fetch_all(&mut *connection).await? {
+            for row in query.fetch_all(&mut *connection).in_time().await? {
                 let dossier: Option<Uuid> = row.try_get("dossier_id")?;
                 decided.push(Decided {
                     letter: if of_ledger {
@@ -220,6 +221,7 @@ async fn keep(
     )
     .bind(batch(rows))
     .execute(connection)
+    .in_time()
     .await?;
     Ok(())
 }
@@ -231,6 +233,7 @@ pub(super) async fn fate(pool: &PgPool, letter: &str) -> Result<Option<Fate>, St
             let row = sqlx::query("select state, cause, again from inbox where seq = $1")
                 .bind(seq)
                 .fetch_optional(pool)
+                .in_time()
                 .await?;
             let record = |row: &PgRow| {
                 Ok::<_, StoreError>(Now::Record {
@@ -248,6 +251,7 @@ pub(super) async fn fate(pool: &PgPool, letter: &str) -> Result<Option<Fate>, St
             .bind(text(item))
             .bind(text(place))
             .fetch_optional(pool)
+            .in_time()
             .await?;
             let row = row.as_ref().map(delivery::read).transpose()?;
             row.map(|row| Now::Delivery(Box::new(row)))
@@ -257,6 +261,7 @@ pub(super) async fn fate(pool: &PgPool, letter: &str) -> Result<Option<Fate>, St
     let last = sqlx::query("select * from decision where letter = $1 order by seq desc limit 1")
         .bind(text(letter))
         .fetch_optional(pool)
+        .in_time()
         .await?;
     Ok(Some(Fate {
         now,
@@ -285,6 +290,7 @@ pub(super) async fn letters(
         .bind(&of.cause)
         .bind(i64::from(limit))
         .fetch_all(pool)
+        .in_time()
         .await?;
         for row in &records {
             walk.record = row.try_get("seq")?;
@@ -310,6 +316,7 @@ pub(super) async fn letters(
     .bind(&of.cause)
     .bind(i64::from(left))
     .fetch_all(pool)
+    .in_time()
     .await?;
     for row in &deliveries {
         walk.delivery = Some((

@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 use sqlx::Row;
 use sqlx::postgres::{PgPool, PgRow};
 
+use super::session::InTime;
 use super::{document, time};
 use crate::store::{EVENT, InboxRow, InboxState, KeptRecord, Said, StoreError};
 
@@ -118,6 +119,7 @@ pub(super) async fn again(
     })
     .bind(i64::from(limit))
     .fetch_all(pool)
+    .in_time()
     .await?;
     rows.iter()
         .map(|row| {

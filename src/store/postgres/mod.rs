@@ -8,14 +8,16 @@
 use std::borrow::Cow;
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use jiff::Timestamp;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use sqlx::migrate::{MigrateError, Migration, MigrationType, Migrator};
-use sqlx::postgres::{PgPool, PgRow};
+use sqlx::postgres::{PgConnectOptions, PgPool, PgRow};
 use sqlx::{AssertSqlSafe, Connection, Row, SqlSafeStr};
+use tokio::time::timeout;
 use uuid::Uuid;
 
 use super::{
@@ -36,6 +38,8 @@ mod people;
 mod session;
 mod transaction;
 
+use session::InTime;
+
 /// Migrations, oldest first; a released one is never edited.
 const MIGRATIONS: [(i64, &str, &str); 1] = [(1, "start", include_str!("migrations/0001_start.sql"))];
 
@@ -54,22 +58,21 @@ impl Postgres {
         let options = session::options(url)?;
         let mut first = session::connect(&options).await?;
         session::inspect(&mut first).await?;
-        first.close().await?;
+        first.close().in_time().await?;
+        migrate(&options).await?;
         let pool = session::pool(options.clone());
-        // Nodes that start at the same time wait for each other here.
-        migrator().run(&pool).await.map_err(|error| match error {
-            MigrateError::VersionMissing(version) => StoreError::Newer(version),
-            other => StoreError::Migration(other),
-        })?;
         sqlx::query("insert into meta (name, value) values ('store_id', $1) on conflict do nothing")
             .bind(Uuid::now_v7().simple().to_string())
             .execute(&pool)
+            .in_time()
             .await?;
         let id = sqlx::query_scalar("select value from meta where name = 'store_id'")
             .fetch_one(&pool)
+            .in_time()
             .await?;
         let number: String = sqlx::query_scalar("select current_setting('server_version')")
             .fetch_one(&pool)
+            .in_time()
             .await?;
         let number = number.split(' ').next().unwrap_or_default();
         let place = format!(
@@ -84,6 +87,22 @@ impl Postgres {
             pool,
             leases: claim::Leases::default(),
         })
+    }
+}
+
+/// Longest time that the tables may take to be brought up to date; statements of it have no limit of their own.
+const MIGRATION_TIMEOUT: Duration = Duration::from_mins(30);
+
+/// Brings the tables up to date. Nodes that start at the same time wait for each other here.
+async fn migrate(options: &PgConnectOptions) -> Result<(), StoreError> {
+    let unhurried = [("statement_timeout", "0"), ("lock_timeout", "0")];
+    let pool = session::pool(options.clone().options(unhurried));
+    let migrated = timeout(MIGRATION_TIMEOUT, migrator().run(&pool)).await;
+    session::close(&pool).await;
+    match migrated.unwrap_or(Err(MigrateError::Execute(sqlx::Error::PoolTimedOut))) {
+        Ok(()) => Ok(()),
+        Err(MigrateError::VersionMissing(version)) => Err(StoreError::Newer(version)),
+        Err(other) => Err(StoreError::Migration(other)),
     }
 }
 
@@ -213,12 +232,22 @@ impl Store for Postgres {
     }
 
     async fn take(&self, alone: bool) -> Result<(), StoreError> {
-        self.guard.take(alone).await
+        self.guard.take(alone).await?;
+        if alone {
+            // Whoever had them is dead, or would be told so at its next transaction.
+            claim::clear(&self.pool, None).await?;
+        }
+        Ok(())
+    }
+
+    async fn leave(&self, holder: &str) -> Result<(), StoreError> {
+        claim::clear(&self.pool, Some(holder)).await
     }
 
     async fn clock(&self) -> Result<Hlc, StoreError> {
         let stored: Vec<String> = sqlx::query_scalar("select value from meta where name like 'clock %'")
             .fetch_all(&self.pool)
+            .in_time()
             .await?;
         stored.iter().try_fold(Hlc::default(), |last, text| {
             document("meta", text).map(|read: Hlc| last.max(read))
@@ -229,6 +258,7 @@ impl Store for Postgres {
     async fn steady(&self, clock: Arc<dyn Clock>) -> Result<Steady, StoreError> {
         let now: i64 = sqlx::query_scalar("select (extract(epoch from clock_timestamp()) * 1000)::bigint")
             .fetch_one(&self.pool)
+            .in_time()
             .await?;
         let anchor = Anchor::at(clock.as_ref(), time(now));
         Ok(Steady::new(clock, anchor))
@@ -237,7 +267,7 @@ impl Store for Postgres {
     async fn begin(&self) -> Result<Box<dyn Transaction>, StoreError> {
         self.guard.stands().await?;
         Ok(Box::new(transaction::PostgresTransaction::new(
-            self.pool.begin().await?,
+            self.pool.begin().in_time().await?,
         )))
     }
 
@@ -250,6 +280,7 @@ impl Store for Postgres {
         let rows: Vec<String> = sqlx::query_scalar("select body from outbox order by seq limit $1")
             .bind(i64::from(limit))
             .fetch_all(&self.pool)
+            .in_time()
             .await?;
         rows.iter().map(|body| document("outbox", body)).collect()
     }
@@ -273,6 +304,7 @@ impl Store for Postgres {
                 .bind(claim.holder)
                 .bind(Some(claimed))
                 .fetch_all(&self.pool)
+                .in_time()
                 .await?;
             due = rows.iter().map(delivery::read).collect::<Result<_, _>>()?;
         }
@@ -280,6 +312,7 @@ impl Store for Postgres {
             .bind(adapter)
             .bind(now.as_millisecond())
             .fetch_one(&self.pool)
+            .in_time()
             .await?;
         Ok((due, next.map(time)))
     }
@@ -293,6 +326,7 @@ impl Store for Postgres {
             .bind(i64::from(limit))
             .bind(now.as_millisecond())
             .fetch_all(&self.pool)
+            .in_time()
             .await?;
         rows.iter().map(delivery::read).collect()
     }
@@ -311,6 +345,7 @@ impl Store for Postgres {
             &sqlx::query(REPLICAS)
                 .bind(ids(dossiers))
                 .fetch_all(&self.pool)
+                .in_time()
                 .await?,
         )
     }
@@ -323,6 +358,7 @@ impl Store for Postgres {
             &sqlx::query(SHADOWS)
                 .bind(shadow_keys(keys))
                 .fetch_all(&self.pool)
+                .in_time()
                 .await?,
         )
     }
@@ -339,6 +375,7 @@ impl Store for Postgres {
         .bind(adapter)
         .bind(ids(dossiers))
         .fetch_all(&self.pool)
+        .in_time()
         .await?;
         rows.iter()
             .map(|row| {
@@ -358,6 +395,7 @@ impl Store for Postgres {
             &sqlx::query(RESOLVE)
                 .bind(code_keys(keys))
                 .fetch_all(&self.pool)
+                .in_time()
                 .await?,
         )
     }
@@ -368,6 +406,7 @@ impl Store for Postgres {
                 .bind(adapter)
                 .bind(operation)
                 .fetch_optional(&self.pool)
+                .in_time()
                 .await?,
         )
     }
@@ -386,6 +425,7 @@ impl Store for Postgres {
         .bind(text(&fold_code(code)))
         .bind(id)
         .fetch_optional(&self.pool)
+        .in_time()
         .await?;
         row.as_ref().map(replica).transpose()
     }
@@ -398,6 +438,7 @@ impl Store for Postgres {
         let rows = sqlx::query(delivery::OF_DOSSIER)
             .bind(id.0)
             .fetch_all(&self.pool)
+            .in_time()
             .await?;
         rows.iter().map(delivery::read).collect()
     }

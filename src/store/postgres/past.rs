@@ -3,6 +3,7 @@
 use sqlx::Row;
 use sqlx::postgres::{PgPool, PgRow};
 
+use super::session::InTime;
 use super::{decide, document, inbox, text, time};
 use crate::dossier::DossierId;
 use crate::store::{Journaled, Past, PastRecord, SUPERSEDED, StoreError};
@@ -24,6 +25,7 @@ pub(super) async fn journal(pool: &PgPool, after: i64, limit: u32) -> Result<Vec
     .bind(after)
     .bind(i64::from(limit))
     .fetch_all(pool)
+    .in_time()
     .await?;
     rows.iter().map(journaled).collect()
 }
@@ -33,6 +35,7 @@ pub(super) async fn journal_before(pool: &PgPool, count: u32) -> Result<i64, Sto
         sqlx::query_scalar("select seq from journal order by seq desc limit 1 offset $1")
             .bind(i64::from(count))
             .fetch_optional(pool)
+            .in_time()
             .await?;
     Ok(place.unwrap_or(0))
 }
@@ -44,10 +47,12 @@ pub(super) async fn of(pool: &PgPool, id: DossierId, codes: &[String]) -> Result
     )
     .bind(id.0)
     .fetch_all(pool)
+    .in_time()
     .await?;
     let joined = sqlx::query("select id, seq from alias where dossier_id = $1 order by seq nulls first, id")
         .bind(id.0)
         .fetch_all(pool)
+        .in_time()
         .await?;
     let codes: Vec<_> = codes.iter().map(|code| text(code).into_owned()).collect();
     let records = sqlx::query(
@@ -60,6 +65,7 @@ pub(super) async fn of(pool: &PgPool, id: DossierId, codes: &[String]) -> Result
     .bind(id.0)
     .bind(SUPERSEDED)
     .fetch_all(pool)
+    .in_time()
     .await?;
     let records: Vec<PastRecord> = records
         .iter()
@@ -82,6 +88,7 @@ pub(super) async fn of(pool: &PgPool, id: DossierId, codes: &[String]) -> Result
             .bind(id.0)
             .bind(letters)
             .fetch_all(pool)
+            .in_time()
             .await?;
     Ok(Past {
         events: events.iter().map(journaled).collect::<Result<_, _>>()?,

@@ -5,8 +5,9 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 use sqlx::Row;
-use sqlx::postgres::{PgPool, PgRow};
+use sqlx::postgres::{PgConnection, PgPool, PgRow};
 
+use super::session::InTime;
 use super::{document, text, time};
 use crate::dossier::{DossierId, fold_code};
 use crate::store::{Counts, DeadLetter, HeldRecord, ReplicaSummary, StoreError};
@@ -21,6 +22,7 @@ pub(super) async fn list(pool: &PgPool, limit: u32) -> Result<Vec<ReplicaSummary
     )
     .bind(i64::from(limit))
     .fetch_all(pool)
+    .in_time()
     .await?;
     rows.iter()
         .map(|row| {
@@ -68,6 +70,7 @@ pub(super) async fn dead_letters(pool: &PgPool, limit: u32) -> Result<Vec<DeadLe
         .bind(None::<&str>)
         .bind(i64::from(limit))
         .fetch_all(pool)
+        .in_time()
         .await?;
     rows.iter().map(letter).collect()
 }
@@ -80,6 +83,7 @@ pub(super) async fn dead_letter(
         .bind(text(id))
         .bind(1_i64)
         .fetch_optional(pool)
+        .in_time()
         .await?;
     row.map(|row| Ok((letter(&row)?, row.try_get("raw")?)))
         .transpose()
@@ -92,6 +96,7 @@ pub(super) async fn held_records(pool: &PgPool, code: &str) -> Result<Vec<HeldRe
     )
     .bind(text(&fold_code(code)))
     .fetch_all(pool)
+    .in_time()
     .await?;
     rows.iter()
         .map(|row| {
@@ -104,19 +109,39 @@ pub(super) async fn held_records(pool: &PgPool, code: &str) -> Result<Vec<HeldRe
         .collect()
 }
 
+async fn rows(snapshot: &mut PgConnection, sql: &'static str) -> Result<Vec<PgRow>, sqlx::Error> {
+    sqlx::query(sql).fetch_all(snapshot).in_time().await
+}
+
+async fn number(snapshot: &mut PgConnection, sql: &'static str) -> Result<i64, sqlx::Error> {
+    sqlx::query_scalar(sql).fetch_one(snapshot).in_time().await
+}
+
 pub(super) async fn counts(pool: &PgPool) -> Result<Counts, StoreError> {
-    let number = |sql: &'static str| sqlx::query_scalar(sql).fetch_one(pool);
-    let rows = |sql: &'static str| sqlx::query(sql).fetch_all(pool);
-    let inbox = rows("select adapter, state, count(*) as n from inbox group by adapter, state").await?;
+    // Of one moment: what moves on from one table to the next is counted once.
+    let mut snapshot = pool
+        .begin_with("begin isolation level repeatable read read only")
+        .in_time()
+        .await?;
+    let inbox = rows(
+        &mut snapshot,
+        "select adapter, state, count(*) as n from inbox group by adapter, state",
+    )
+    .await?;
     let waiting = rows(
+        &mut snapshot,
         "select adapter, cause, count(*) as n from inbox where state = 'waiting' group by adapter, cause order by 1, 2",
     )
     .await?;
     let deliveries = rows(
+        &mut snapshot,
         "select adapter, push, state, count(*) as n, min(due_ms) as due_ms from delivery group by adapter, push, state
          order by 1, 2, 3",
     )
     .await?;
+    let dossiers = number(&mut snapshot, "select count(*) from dossier").await?;
+    let outbox = number(&mut snapshot, "select count(*) from outbox").await?;
+    snapshot.rollback().in_time().await?;
     let mut oldest_due: BTreeMap<String, Timestamp> = BTreeMap::new();
     for row in &deliveries {
         if row.try_get::<&str, _>("state")? == "due" {
@@ -131,8 +156,8 @@ pub(super) async fn counts(pool: &PgPool) -> Result<Counts, StoreError> {
             .collect::<Result<Vec<(String, String, i64)>, sqlx::Error>>()
     };
     Ok(Counts {
-        dossiers: number("select count(*) from dossier").await?,
-        outbox: number("select count(*) from outbox").await?,
+        dossiers,
+        outbox,
         inbox: triples(&inbox, "state")?,
         waiting: triples(&waiting, "cause")?,
         deliveries: deliveries

@@ -8,6 +8,7 @@ use serde_json::json;
 use sqlx::{Postgres, Row};
 use uuid::Uuid;
 
+use super::session::InTime;
 use super::{
     REPLICAS, RESOLVE, SHADOWS, batch, by_id, claim, code_keys, decide, delivery, document, dossier_id, ids,
     inbox, join, resolved, shadow_keys, shadows, text,
@@ -39,6 +40,7 @@ impl PostgresTransaction {
             sqlx::query(sql)
                 .bind(batch(rows))
                 .execute(&mut *self.inner)
+                .in_time()
                 .await?;
         }
         Ok(())
@@ -56,6 +58,7 @@ impl PostgresTransaction {
                 .bind(batch(rows))
                 .bind(now.as_millisecond())
                 .execute(&mut *self.inner)
+                .in_time()
                 .await?;
         }
         Ok(())
@@ -73,6 +76,7 @@ impl Transaction for PostgresTransaction {
             &sqlx::query(RESOLVE)
                 .bind(code_keys(keys))
                 .fetch_all(&mut *self.inner)
+                .in_time()
                 .await?,
         )
     }
@@ -82,6 +86,7 @@ impl Transaction for PostgresTransaction {
             &sqlx::query(REPLICAS)
                 .bind(ids(dossiers))
                 .fetch_all(&mut *self.inner)
+                .in_time()
                 .await?,
         )
     }
@@ -94,6 +99,7 @@ impl Transaction for PostgresTransaction {
             &sqlx::query(SHADOWS)
                 .bind(shadow_keys(keys))
                 .fetch_all(&mut *self.inner)
+                .in_time()
                 .await?,
         )
     }
@@ -102,6 +108,7 @@ impl Transaction for PostgresTransaction {
         let rows: Vec<String> = sqlx::query_scalar("select body from journal where event_id = any($1)")
             .bind(events.iter().map(|id| text(id).into_owned()).collect::<Vec<_>>())
             .fetch_all(&mut *self.inner)
+            .in_time()
             .await?;
         rows.iter()
             .map(|body| document::<Event>("journal", body).map(|event| (event.id.clone(), event)))
@@ -112,6 +119,7 @@ impl Transaction for PostgresTransaction {
         let rows = sqlx::query("select id, dossier_id from alias where id = any($1)")
             .bind(ids(dossiers))
             .fetch_all(&mut *self.inner)
+            .in_time()
             .await?;
         rows.iter()
             .map(|row| Ok((row.try_get("id").map(DossierId)?, dossier_id(row)?)))
@@ -133,6 +141,7 @@ impl Transaction for PostgresTransaction {
                 .collect::<Vec<_>>(),
         )
         .fetch_all(&mut *self.inner)
+        .in_time()
         .await?;
         for row in &rows {
             found
@@ -152,6 +161,7 @@ impl Transaction for PostgresTransaction {
         )
         .bind(adapter)
         .fetch_all(&mut *self.inner)
+        .in_time()
         .await?;
         Ok(rows.into_iter().map(DossierId).collect())
     }
@@ -160,6 +170,7 @@ impl Transaction for PostgresTransaction {
         let rows = sqlx::query(delivery::OF_DOSSIER)
             .bind(id.0)
             .fetch_all(&mut *self.inner)
+            .in_time()
             .await?;
         rows.iter().map(delivery::read).collect()
     }
@@ -197,6 +208,7 @@ impl Transaction for PostgresTransaction {
             .bind(adapter)
             .bind(version)
             .execute(&mut *self.inner)
+            .in_time()
             .await?;
         let deliveries = sqlx::query(
             "update delivery set state = 'due', cause = null, judged_by = null, due_ms = $3
@@ -206,6 +218,7 @@ impl Transaction for PostgresTransaction {
         .bind(version)
         .bind(now.as_millisecond())
         .execute(&mut *self.inner)
+        .in_time()
         .await?;
         Ok(records.rows_affected() + deliveries.rows_affected())
     }
@@ -221,6 +234,7 @@ impl Transaction for PostgresTransaction {
             .bind(batch(rows))
             .bind(SUPERSEDED)
             .execute(&mut *self.inner)
+            .in_time()
             .await?;
         Ok(())
     }
@@ -255,6 +269,7 @@ impl Transaction for PostgresTransaction {
         sqlx::query("delete from outbox where event_id = any($1)")
             .bind(events)
             .execute(&mut *self.inner)
+            .in_time()
             .await?;
         Ok(())
     }
@@ -268,6 +283,7 @@ impl Transaction for PostgresTransaction {
         .bind(operation)
         .bind(text(body))
         .execute(&mut *self.inner)
+        .in_time()
         .await?;
         Ok(())
     }
@@ -282,6 +298,7 @@ impl Transaction for PostgresTransaction {
         .bind(operation)
         .bind(i64::try_from(by).unwrap_or(i64::MAX))
         .fetch_one(&mut *self.inner)
+        .in_time()
         .await?;
         Ok(u64::try_from(last).unwrap_or(0).saturating_sub(by))
     }
@@ -297,6 +314,7 @@ impl Transaction for PostgresTransaction {
         )
         .bind(json!(hlc).to_string())
         .execute(&mut *self.inner)
+        .in_time()
         .await?;
         Ok(())
     }
@@ -343,6 +361,7 @@ impl Transaction for PostgresTransaction {
                 .bind(gone.0)
                 .bind(stays.0)
                 .execute(&mut *self.inner)
+                .in_time()
                 .await?;
         }
         Ok(())
@@ -426,6 +445,7 @@ impl Transaction for PostgresTransaction {
             .bind(batch(outcomes.iter().map(delivery::write)))
             .bind(now.as_millisecond())
             .fetch_all(&mut *self.inner)
+            .in_time()
             .await?;
         rows.iter()
             .map(|row| Ok((dossier_id(row)?, row.try_get("push")?, row.try_get("item")?)))
@@ -460,6 +480,6 @@ impl Transaction for PostgresTransaction {
     }
 
     async fn commit(self: Box<Self>) -> Result<(), StoreError> {
-        Ok(self.inner.commit().await?)
+        Ok(self.inner.commit().in_time().await?)
     }
 }

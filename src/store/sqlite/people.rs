@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 use sqlx::Row;
-use sqlx::sqlite::{SqlitePool, SqliteRow};
+use sqlx::sqlite::{SqliteConnection, SqlitePool, SqliteRow};
 
 use super::{delivery, document, time};
 use crate::dossier::fold_code;
@@ -99,19 +99,36 @@ pub(super) async fn held_records(pool: &SqlitePool, code: &str) -> Result<Vec<He
         .collect()
 }
 
+async fn rows(snapshot: &mut SqliteConnection, sql: &'static str) -> Result<Vec<SqliteRow>, sqlx::Error> {
+    sqlx::query(sql).fetch_all(snapshot).await
+}
+
+async fn number(snapshot: &mut SqliteConnection, sql: &'static str) -> Result<i64, sqlx::Error> {
+    sqlx::query_scalar(sql).fetch_one(snapshot).await
+}
+
 pub(super) async fn counts(pool: &SqlitePool) -> Result<Counts, StoreError> {
-    let number = |sql: &'static str| sqlx::query_scalar(sql).fetch_one(pool);
-    let rows = |sql: &'static str| sqlx::query(sql).fetch_all(pool);
-    let inbox = rows("select adapter, state, count(*) as n from inbox group by adapter, state").await?;
+    // Of one moment: what moves on from one table to the next is counted once.
+    let mut snapshot = pool.begin().await?;
+    let inbox = rows(
+        &mut snapshot,
+        "select adapter, state, count(*) as n from inbox group by adapter, state",
+    )
+    .await?;
     let waiting = rows(
+        &mut snapshot,
         "select adapter, cause, count(*) as n from inbox where state = 'waiting' group by adapter, cause order by 1, 2",
     )
     .await?;
     let deliveries = rows(
+        &mut snapshot,
         "select adapter, push, state, count(*) as n, min(due_ms) as due_ms from delivery group by adapter, push, state
          order by 1, 2, 3",
     )
     .await?;
+    let dossiers = number(&mut snapshot, "select count(*) from dossier").await?;
+    let outbox = number(&mut snapshot, "select count(*) from outbox").await?;
+    snapshot.rollback().await?;
     let mut oldest_due: BTreeMap<String, Timestamp> = BTreeMap::new();
     for row in &deliveries {
         if row.try_get::<&str, _>("state")? == "due" {
@@ -126,8 +143,8 @@ pub(super) async fn counts(pool: &SqlitePool) -> Result<Counts, StoreError> {
             .collect::<Result<Vec<(String, String, i64)>, sqlx::Error>>()
     };
     Ok(Counts {
-        dossiers: number("select count(*) from dossier").await?,
-        outbox: number("select count(*) from outbox").await?,
+        dossiers,
+        outbox,
         inbox: triples(&inbox, "state")?,
         waiting: triples(&waiting, "cause")?,
         deliveries: deliveries
