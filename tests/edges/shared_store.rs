@@ -8,7 +8,8 @@ use jiff::Timestamp;
 use lienthong::dossier::{DossierId, Origin};
 use lienthong::store::{self, Claim, Delivery, Look, Outcome, State, Store, Wanted};
 
-use crate::support::{Database, code, until};
+use crate::stores::Database;
+use crate::support::{code, until};
 
 fn now() -> Timestamp {
     "2026-03-06T02:00:00Z".parse().unwrap()

@@ -23,7 +23,8 @@ use lienthong::store::{
 use sqlx::sqlite::{SqliteConnectOptions, SqlitePool};
 use tempfile::TempDir;
 
-use crate::support::{Database, code};
+use crate::stores::Database;
+use crate::support::code;
 
 /// Where a store lies; it can be opened again and again.
 struct Place {

@@ -16,6 +16,11 @@ pub(crate) struct Database {
 
 impl Database {
     pub(crate) async fn create() -> Self {
+        Self::create_with("").await
+    }
+
+    /// With these options of `create database`.
+    pub(crate) async fn create_with(options: &str) -> Self {
         let server = std::env::var(VARIABLE).unwrap_or_else(|_| {
             panic!(
                 "{VARIABLE} is not set: run `tests/run`, or start a server with `tests/services/postgresql start` and set \
@@ -25,9 +30,14 @@ impl Database {
         let name = format!("test_{}", uuid::Uuid::now_v7().simple());
         let database = Self { name, server };
         database
-            .on_server(&format!("create database {}", database.name))
+            .on_server(&format!("create database {} {options}", database.name))
             .await;
         database
+    }
+
+    /// The same for who cannot wait for it.
+    pub(crate) fn create_here() -> Self {
+        aside(async || Self::create().await)
     }
 
     /// Its address.
@@ -67,18 +77,22 @@ async fn run(server: &str, sql: &str) {
 
 impl Drop for Database {
     fn drop(&mut self) {
-        let (server, sql) = (
-            self.server.clone(),
-            format!("drop database {} with (force)", self.name),
-        );
-        // The test's own threads may be about to end.
-        let dropped = std::thread::spawn(move || {
+        let server = self.server.clone();
+        let sql = format!("drop database {} with (force)", self.name);
+        aside(async move || run(&server, &sql).await);
+    }
+}
+
+/// On a thread of its own: the test's own threads may be about to end.
+fn aside<T: Send>(work: impl AsyncFnOnce() -> T + Send) -> T {
+    std::thread::scope(|scope| {
+        let done = scope.spawn(|| {
             let runtime = tokio::runtime::Builder::new_current_thread()
                 .enable_all()
                 .build()
                 .unwrap();
-            runtime.block_on(run(&server, &sql));
+            runtime.block_on(work())
         });
-        drop(dropped.join());
-    }
+        done.join().unwrap()
+    })
 }
