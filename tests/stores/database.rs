@@ -1,11 +1,11 @@
-//! Databases of the PostgreSQL server that `tests/run` starts.
+//! Databases of a PostgreSQL server: the one that `tests/run` starts for all tests, or one of a test's own.
 
 use std::str::FromStr;
 
 use sqlx::postgres::{PgConnectOptions, PgConnection};
-use sqlx::{AssertSqlSafe, ConnectOptions, Connection};
+use sqlx::{AssertSqlSafe, Connection};
 
-/// Where the server is.
+/// Where the server of all tests is.
 const VARIABLE: &str = "LIENTHONG_TEST_POSTGRES";
 
 /// A database of one test; it goes with it.
@@ -27,17 +27,14 @@ impl Database {
                  the variable to the address that it prints"
             )
         });
-        let name = format!("test_{}", uuid::Uuid::now_v7().simple());
-        let database = Self { name, server };
-        database
-            .on_server(&format!("create database {} {options}", database.name))
-            .await;
-        database
+        Self::create_on(server, options).await
     }
 
-    /// The same for who cannot wait for it.
-    pub(crate) fn create_here() -> Self {
-        aside(async || Self::create().await)
+    /// On the server at this address.
+    pub(crate) async fn create_on(server: String, options: &str) -> Self {
+        let name = format!("test_{}", uuid::Uuid::now_v7().simple());
+        run(&server, &format!("create database {name} {options}")).await;
+        Self { name, server }
     }
 
     /// Its address.
@@ -50,24 +47,24 @@ impl Database {
         &self.name
     }
 
-    /// Runs a statement in it.
-    pub(crate) async fn execute(&self, sql: &str) {
-        let mut connection = PgConnection::connect(&self.url()).await.unwrap();
-        sqlx::raw_sql(AssertSqlSafe(sql.to_owned()))
-            .execute(&mut connection)
-            .await
-            .unwrap();
-        connection.close().await.unwrap();
+    /// A connection of a stranger.
+    pub(crate) async fn connect(&self) -> PgConnection {
+        connect(&self.url()).await
     }
 
-    async fn on_server(&self, sql: &str) {
-        run(&self.server, sql).await;
+    /// Runs a statement in it.
+    pub(crate) async fn execute(&self, sql: &str) {
+        run(&self.url(), sql).await;
     }
 }
 
-async fn run(server: &str, sql: &str) {
-    let options = PgConnectOptions::from_str(server).unwrap();
-    let mut connection = options.connect().await.unwrap();
+pub(super) async fn connect(url: &str) -> PgConnection {
+    let options = PgConnectOptions::from_str(url).unwrap();
+    PgConnection::connect_with(&options).await.unwrap()
+}
+
+pub(super) async fn run(url: &str, sql: &str) {
+    let mut connection = connect(url).await;
     sqlx::raw_sql(AssertSqlSafe(sql.to_owned()))
         .execute(&mut connection)
         .await
@@ -79,12 +76,13 @@ impl Drop for Database {
     fn drop(&mut self) {
         let server = self.server.clone();
         let sql = format!("drop database {} with (force)", self.name);
-        aside(async move || run(&server, &sql).await);
+        // A test that has failed may have left its server down.
+        drop(std::thread::spawn(move || aside(async move || run(&server, &sql).await)).join());
     }
 }
 
-/// On a thread of its own: the test's own threads may be about to end.
-fn aside<T: Send>(work: impl AsyncFnOnce() -> T + Send) -> T {
+/// On a thread of its own: the test's own threads may be about to end, or busy with waiting for this.
+pub(super) fn aside<T: Send>(work: impl AsyncFnOnce() -> T + Send) -> T {
     std::thread::scope(|scope| {
         let done = scope.spawn(|| {
             let runtime = tokio::runtime::Builder::new_current_thread()

@@ -10,20 +10,25 @@
 )]
 
 mod database;
+pub(crate) mod server;
 
 use std::cell::RefCell;
 use std::io::Write;
 use std::path::Path;
 
+use database::aside;
+
 pub(crate) use database::Database;
 
 /// The back ends.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Back {
     /// A file in the node's folder.
     Sqlite,
     /// A database for each node, gone when the test is.
     Postgres,
+    /// The same on a server of the test's own: its address, and host and port under which nodes find it.
+    Own { server: String, seen: String },
 }
 
 /// The back end of a test, and the databases that it has made.
@@ -52,14 +57,19 @@ pub(crate) fn url(folder: &Path) -> String {
 
 /// The same for what makes a file of its own where it is told of no store.
 pub(crate) fn postgres() -> Option<String> {
-    let made = LODGING.try_with(|lodging| match lodging.back {
-        Back::Sqlite => None,
-        Back::Postgres => {
-            let database = Database::create_here();
-            let url = database.url();
-            lodging.databases.borrow_mut().push(database);
-            Some(url)
+    let made = LODGING.try_with(|lodging| {
+        let database = match &lodging.back {
+            Back::Sqlite => return None,
+            Back::Postgres => aside(async || Database::create().await),
+            Back::Own { server, .. } => aside(async || Database::create_on(server.clone(), "").await),
+        };
+        let mut url = database.url();
+        if let Back::Own { seen, .. } = &lodging.back {
+            let (user, rest) = url.rsplit_once('@').unwrap();
+            url = format!("{user}@{seen}/{}", rest.split_once('/').unwrap().1);
         }
+        lodging.databases.borrow_mut().push(database);
+        Some(url)
     });
     made.ok().flatten()
 }

@@ -19,6 +19,7 @@ use jiff::Timestamp;
 use sqlx::Connection;
 use sqlx::postgres::{PgConnectOptions, PgConnection, PgPool};
 use tokio::sync::Mutex;
+use tokio::time::timeout;
 use uuid::Uuid;
 
 use super::session::InTime;
@@ -235,8 +236,15 @@ pub(super) struct Guard {
 
 struct Watch {
     alone: bool,
-    connection: Option<PgConnection>,
+    session: Option<Session>,
+    /// The last session that had the lock: number of its process, and when that began.
+    last: (i32, String),
     seen: Instant,
+}
+
+struct Session {
+    connection: PgConnection,
+    name: (i32, String),
 }
 
 impl Guard {
@@ -251,9 +259,11 @@ impl Guard {
     /// Takes the lock, for the rest of the process's life.
     pub(super) async fn take(&self, alone: bool) -> Result<(), StoreError> {
         let mut state = self.state.lock().await;
+        let session = self.locked(alone, None).await?;
         *state = Some(Watch {
             alone,
-            connection: Some(self.locked(alone).await?),
+            last: session.name.clone(),
+            session: Some(session),
             seen: Instant::now(),
         });
         Ok(())
@@ -265,22 +275,44 @@ impl Guard {
         let Some(watch) = state.as_mut() else {
             return Ok(());
         };
-        if watch.connection.is_some() && watch.seen.elapsed() < TRUSTED {
+        if watch.session.is_some() && watch.seen.elapsed() < TRUSTED {
             return Ok(());
         }
-        if let Some(mut connection) = watch.connection.take()
-            && let Ok(Ok(())) = tokio::time::timeout(TRUSTED, connection.ping()).await
+        let mut session = watch.session.take();
+        if let Some(held) = &mut session
+            && !matches!(timeout(TRUSTED, held.connection.ping()).await, Ok(Ok(())))
         {
-            watch.connection = Some(connection);
-        } else {
-            watch.connection = Some(self.locked(watch.alone).await?);
+            session = None;
         }
+        let session = match session {
+            Some(session) => session,
+            None => self.locked(watch.alone, Some(&watch.last)).await?,
+        };
+        watch.last = session.name.clone();
+        watch.session = Some(session);
         watch.seen = Instant::now();
         Ok(())
     }
 
-    async fn locked(&self, alone: bool) -> Result<PgConnection, StoreError> {
+    /// A session that has the lock. The server may not have noticed yet that the `last` one that we had is broken.
+    async fn locked(&self, alone: bool, last: Option<&(i32, String)>) -> Result<Session, StoreError> {
         let mut connection = session::connect(&self.options).await?;
+        if let Some((process, begun)) = last {
+            sqlx::query(
+                "select pg_terminate_backend(pid) from pg_stat_activity where pid = $1 and backend_start::text = $2",
+            )
+            .bind(process)
+            .bind(begun)
+            .execute(&mut connection)
+            .in_time()
+            .await?;
+        }
+        let name = sqlx::query_as(
+            "select pid, backend_start::text from pg_stat_activity where pid = pg_backend_pid()",
+        )
+        .fetch_one(&mut connection)
+        .in_time()
+        .await?;
         let lock = if alone {
             "select pg_advisory_lock($1, 0)"
         } else {
@@ -293,7 +325,7 @@ impl Guard {
             .in_time()
             .await;
         match locked {
-            Ok(_) => Ok(connection),
+            Ok(_) => Ok(Session { connection, name }),
             Err(sqlx::Error::Database(error)) if error.code().as_deref() == Some("55P03") => {
                 Err(StoreError::Shared(self.place.clone()))
             }
