@@ -85,15 +85,15 @@ pub enum StoreError {
 
 impl StoreError {
     /// Whether the database has let go of this transaction in favour of another one, so that the same may well succeed
-    /// when it is begun anew: two that waited for each other, or one that waited too long.
+    /// when it is begun anew: two that waited for each other.
     fn is_passing(&self) -> bool {
         let Self::Database(sqlx::Error::Database(error)) = self else {
             return false;
         };
-        // serialization_failure, deadlock_detected, lock_not_available
+        // serialization_failure, deadlock_detected
         error
             .code()
-            .is_some_and(|code| ["40001", "40P01", "55P03"].contains(&&*code))
+            .is_some_and(|code| ["40001", "40P01"].contains(&&*code))
     }
 }
 

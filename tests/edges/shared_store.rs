@@ -1,5 +1,10 @@
 //! What only a store that several nodes can share has to promise: what it refuses, and who may do what.
 
+mod fallen;
+mod hot;
+mod late;
+mod refused;
+
 use std::collections::HashSet;
 use std::time::Duration;
 
@@ -8,15 +13,19 @@ use jiff::Timestamp;
 use lienthong::dossier::{DossierId, Origin};
 use lienthong::store::{self, Claim, Delivery, Look, Outcome, State, Store, Wanted};
 
-use crate::stores::Database;
-use crate::support::{code, until};
+use crate::stores::{Back, Database, on};
+use crate::support::{Province, cli, code, until};
 
 fn now() -> Timestamp {
     "2026-03-06T02:00:00Z".parse().unwrap()
 }
 
+fn origin(n: u32) -> Origin {
+    Origin::new("one-stop", &code(n))
+}
+
 fn id(n: u32) -> DossierId {
-    Origin::new("one-stop", &code(n)).id()
+    origin(n).id()
 }
 
 async fn refusal(url: &str) -> String {
@@ -24,24 +33,6 @@ async fn refusal(url: &str) -> String {
         Err(refusal) => refusal.to_string(),
         Ok(_) => panic!("it was opened"),
     }
-}
-
-#[tokio::test]
-async fn server_that_may_lose_a_commit_is_refused_by_the_name_of_its_setting() {
-    let database = Database::create().await;
-    let name = database.name();
-    database
-        .execute(&format!("alter database {name} set synchronous_commit = off"))
-        .await;
-    let said = refusal(&database.url()).await;
-    assert!(said.contains("`synchronous_commit` is off"), "{said}");
-    assert!(said.contains("set it to `on`"), "{said}");
-}
-
-#[tokio::test]
-async fn address_that_is_none_does_not_tell_its_password() {
-    let said = refusal("postgress://lienthong:geheim@db/lienthong").await;
-    assert!(said.contains("postgress") && !said.contains("geheim"), "{said}");
 }
 
 #[tokio::test]
@@ -102,6 +93,7 @@ async fn intend(store: &dyn Store, holder: &str, rows: &[Delivery], at: Timestam
     written.into_iter().map(|(dossier, _, _)| dossier).collect()
 }
 
+/// Two pushes of each dossier should bring its first version.
 async fn want(store: &dyn Store, dossiers: u32) {
     let wanted = |n, push: &str| Wanted {
         adapter: "book".to_owned(),
@@ -152,4 +144,39 @@ async fn worker_that_slept_through_its_claim_opens_no_intent_any_more() {
     assert_eq!((first.len(), second.len()), (1, 1));
     assert!(intend(&*store, "first", &first, later).await.is_empty());
     assert_eq!(intend(&*store, "second", &second, later).await, [id(1)]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn second_daemon_on_the_same_database_is_refused_and_goes_on_when_the_first_has_died() {
+    on(Back::Postgres, async {
+        let province = Province::new(&[]);
+        let mut first = province.start().await;
+        let mut second = province.spawn();
+        assert_eq!(second.end().await.code(), Some(2), "{}", second.log());
+        let log = second.log();
+        assert!(log.contains("another node works on test_"), "{log}");
+        assert!(log.contains("address of a broker in place of loopback:"), "{log}");
+        let status = cli(&province.socket(), &["status"]).await;
+        assert_eq!(status["adapters"][0]["name"], "one-stop", "the first goes on");
+        first.kill();
+        let second = province.start().await;
+        let log = second.log();
+        let version = status["store"].as_str().unwrap();
+        assert!(
+            version.starts_with("PostgreSQL ") && log.contains(version),
+            "{log}"
+        );
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn transactions_that_nobody_ends_keep_the_others_waiting_for_a_while_and_not_for_ever() {
+    let database = Database::create().await;
+    let store = store::open(&database.url()).await.unwrap();
+    let held = join_all((0..12).map(|_| async { store.begin().await.unwrap() })).await;
+    let told = store.begin().await.err().unwrap().to_string();
+    assert!(told.contains("pool timed out"), "{told}");
+    drop(held);
+    until("there is a connection again", async || store.begin().await.ok()).await;
 }

@@ -58,7 +58,8 @@ impl Database {
     }
 }
 
-pub(super) async fn connect(url: &str) -> PgConnection {
+/// A connection of a stranger.
+pub(crate) async fn connect(url: &str) -> PgConnection {
     let options = PgConnectOptions::from_str(url).unwrap();
     PgConnection::connect_with(&options).await.unwrap()
 }

@@ -18,7 +18,7 @@ use std::path::Path;
 
 use database::aside;
 
-pub(crate) use database::Database;
+pub(crate) use database::{Database, connect};
 
 /// The back ends.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -3,6 +3,8 @@
 use std::path::Path;
 use std::process::Command;
 
+use sqlx::postgres::PgConnection;
+
 use super::database;
 
 /// The server; it goes with the test.
@@ -51,6 +53,11 @@ impl Server {
     /// Runs a statement in its first database.
     pub(crate) async fn execute(&self, sql: &str) {
         database::run(&self.url, sql).await;
+    }
+
+    /// A connection of a stranger to its first database.
+    pub(crate) async fn connect(&self) -> PgConnection {
+        database::connect(&self.url).await
     }
 
     /// Host and port.

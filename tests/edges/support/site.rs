@@ -125,6 +125,11 @@ impl Site {
         self.folder.path().join("lienthong.db")
     }
 
+    /// Address of the store.
+    pub(crate) fn store_url(&self) -> &str {
+        &self.config.store
+    }
+
     pub(crate) fn socket(&self) -> &Path {
         self.node.admin()
     }
