@@ -1,8 +1,8 @@
 //! The cable between a daemon and its database. When it goes silent, what was connected hears nothing any more, not even an
 //! end, as when the machine at its other end is gone and another one has taken over its address.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 
 use tokio::io::copy_bidirectional;
 use tokio::net::{TcpListener, TcpStream};
@@ -14,6 +14,7 @@ use tokio_util::task::TaskTracker;
 pub(crate) struct Cable {
     /// Host and port of its near end.
     pub(crate) address: String,
+    server: Arc<Mutex<String>>,
     silences: watch::Sender<u64>,
     silenced: Arc<AtomicU64>,
     _end: DropGuard,
@@ -24,11 +25,12 @@ impl Cable {
     pub(crate) async fn lay(server: &str) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap().to_string();
-        let (silences, server) = (watch::Sender::new(0), server.to_owned());
+        let (silences, server) = (watch::Sender::new(0), Arc::new(Mutex::new(server.to_owned())));
         let silenced = Arc::new(AtomicU64::new(0));
         let end = CancellationToken::new();
         let cable = Self {
             address,
+            server: Arc::clone(&server),
             silences: silences.clone(),
             silenced: Arc::clone(&silenced),
             _end: end.clone().drop_guard(),
@@ -39,11 +41,17 @@ impl Cable {
             .spawn(end.clone().run_until_cancelled_owned(async move {
                 while let Ok((near, _)) = listener.accept().await {
                     let silence = silences.subscribe();
-                    let passage = pass(near, server.clone(), silence, Arc::clone(&silenced));
+                    let server = server.lock().unwrap().clone();
+                    let passage = pass(near, server, silence, Arc::clone(&silenced));
                     tasks.spawn(end.clone().run_until_cancelled_owned(passage));
                 }
             }));
         cable
+    }
+
+    /// New connections lead to this server from now on.
+    pub(crate) fn lead_to(&self, server: &str) {
+        server.clone_into(&mut self.server.lock().unwrap());
     }
 
     /// Silences every connection that there is; those that are made from now on are well.

@@ -157,6 +157,50 @@ async fn database_whose_machine_is_gone_without_a_word_costs_no_more_than_the_wa
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn fail_over_to_a_server_that_lacks_the_last_minutes_doubles_nothing_when_they_are_told_again() {
+    let server = Server::start().await;
+    let cable = Cable::lay(server.address()).await;
+    on(own(&server, &cable.address), async {
+        let mut world = World::start(Design::sound(23, Class::Keyed)).await.unwrap();
+        for n in 1..=3 {
+            world.source.tell(n, 1, 0).await.unwrap();
+        }
+        world.node.rest().await.unwrap();
+        let standby = server.standby().await;
+        standby.promote().await;
+        // the minutes that the other server never hears of
+        let last = [(1, 2), (2, 2), (3, 2), (4, 1), (5, 1), (6, 1)];
+        for (n, version) in last {
+            world.source.tell(n, version, 0).await.unwrap();
+        }
+        world.node.rest().await.unwrap();
+        let rows = |books: &serde_json::Value| books["rows"].as_array().map_or(0, Vec::len);
+        assert_eq!(rows(&world.target.books().await.unwrap()), 6, "all of it is at the target");
+        cable.lead_to(standby.address());
+        server.crash().await;
+        let lost = until("the daemon works on the other server", async || {
+            let status = world.node.status().await?;
+            (status.counts.dossiers == 3).then_some(6 - status.counts.dossiers)
+        })
+        .await
+        .unwrap();
+        for (n, version) in last {
+            world.source.tell(n, version, 0).await.unwrap();
+        }
+        world.recover().await.unwrap();
+        let left = world.end().await.unwrap();
+        assert_eq!(left.violations(), []);
+        assert_eq!((left.kills, left.stops), (0, 0));
+        tell(&format!(
+            "{} · the ledger lost {lost} dossiers and {} changes that the target has, told again: none doubled",
+            left.store.version(),
+            last.len()
+        ));
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn replica_is_refused_and_taken_once_it_is_the_primary() {
     let server = Server::start().await;
     let id = store::open(&server.url).await.unwrap().id().to_owned();

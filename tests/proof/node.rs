@@ -235,6 +235,13 @@ impl Node {
         ))
     }
 
+    /// What it says of itself, if it can.
+    pub(crate) async fn status(&self) -> Option<Status> {
+        install_tls();
+        let admin = Client::new(&self.folder.join("admin.sock")).ok()?;
+        admin.get(&["status"], &[]).await.ok()
+    }
+
     /// Ends it as an operator does, and opens what it leaves behind.
     pub(crate) async fn stop(mut self) -> Result<(Box<dyn Store>, String), String> {
         self.process.signal(Signal::TERM);

@@ -9,7 +9,7 @@
     reason = "each target that includes this uses another part of it"
 )]
 
-mod database;
+pub(crate) mod database;
 pub(crate) mod server;
 
 use std::cell::RefCell;
@@ -18,7 +18,7 @@ use std::path::Path;
 
 use database::aside;
 
-pub(crate) use database::{Database, connect};
+pub(crate) use database::Database;
 
 /// The back ends.
 #[derive(Debug, Clone, PartialEq, Eq)]

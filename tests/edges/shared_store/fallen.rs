@@ -3,7 +3,8 @@
 use serde_json::json;
 use sqlx::postgres::PgConnection;
 
-use crate::stores::{Back, connect, on, tell};
+use crate::stores::database::connect;
+use crate::stores::{Back, on, tell};
 use crate::support::{Site, ask, code, post, row, until};
 
 /// A stranger with rows of the inbox in his hands, in the order in which a node does not take them.
