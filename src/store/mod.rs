@@ -13,16 +13,21 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use jiff::Timestamp;
+use sqlx::migrate::{Migration, MigrationType, Migrator};
+use sqlx::{AssertSqlSafe, SqlSafeStr};
 
 use crate::clock::{Clock, Steady};
 use crate::dossier::{Dossier, DossierId, Hlc, Shadow};
 use crate::event::Event;
 
+mod cells;
 mod decisions;
+mod letter;
 mod past;
 mod postgres;
 pub mod rows;
 mod sqlite;
+mod stored;
 
 pub use decisions::{Decided, Decision, Fate, LettersOf, Now, Verb, Walk};
 pub use past::{Journaled, Past, PastRecord};
@@ -336,6 +341,20 @@ pub async fn open(url: &str) -> Result<Box<dyn Store>, StoreError> {
         "postgres" | "postgresql" => Ok(Box::new(postgres::Postgres::open(url).await?)),
         _ => Err(StoreError::Address(scheme.to_owned())),
     }
+}
+
+/// What brings the tables up to date: number, name and statements of each migration, oldest first.
+fn migrator(migrations: &[(i64, &'static str, &'static str)]) -> Migrator {
+    let migrations = migrations.iter().map(|(version, name, sql)| {
+        Migration::new(
+            *version,
+            (*name).into(),
+            MigrationType::Simple,
+            AssertSqlSafe((*sql).to_owned()).into_sql_str(),
+            false,
+        )
+    });
+    Migrator::with_migrations(migrations.collect())
 }
 
 /// A dossier that was read from a store, and the version it had there.

@@ -12,17 +12,17 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use jiff::Timestamp;
-use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
-use sqlx::migrate::{MigrateError, Migration, MigrationType, Migrator};
-use sqlx::postgres::{PgConnectOptions, PgPool, PgRow};
-use sqlx::{AssertSqlSafe, Connection, Row, SqlSafeStr};
+use sqlx::migrate::MigrateError;
+use sqlx::postgres::{PgConnectOptions, PgPool};
+use sqlx::{Connection, Row};
 use tokio::time::timeout;
 use uuid::Uuid;
 
+use super::cells::{Cells, document, time};
 use super::{
     Claim, CodeKey, Counts, DeadLetter, Delivery, Fate, HeldRecord, Journaled, KeptRecord, LettersOf, Look,
-    Parent, Past, Replica, ReplicaSummary, Said, Store, StoreError, Transaction, Walk,
+    Parent, Past, Replica, ReplicaSummary, Said, Store, StoreError, Transaction, Walk, migrator, stored,
 };
 use crate::clock::{Anchor, Clock, Steady};
 use crate::dossier::{DossierId, Hlc, Shadow, fold_code};
@@ -41,7 +41,14 @@ mod transaction;
 use session::InTime;
 
 /// Migrations, oldest first; a released one is never edited.
-const MIGRATIONS: [(i64, &str, &str); 1] = [(1, "start", include_str!("migrations/0001_start.sql"))];
+const MIGRATIONS: [(i64, &str, &str); 2] = [
+    (1, "start", include_str!("migrations/0001_start.sql")),
+    (
+        2,
+        "dead letters",
+        include_str!("migrations/0002_dead_letters.sql"),
+    ),
+];
 
 /// The store's connections and identity.
 pub(super) struct Postgres {
@@ -97,31 +104,13 @@ const MIGRATION_TIMEOUT: Duration = Duration::from_mins(30);
 async fn migrate(options: &PgConnectOptions) -> Result<(), StoreError> {
     let unhurried = [("statement_timeout", "0"), ("lock_timeout", "0")];
     let pool = session::pool(options.clone().options(unhurried));
-    let migrated = timeout(MIGRATION_TIMEOUT, migrator().run(&pool)).await;
+    let migrated = timeout(MIGRATION_TIMEOUT, migrator(&MIGRATIONS).run(&pool)).await;
     session::close(&pool).await;
     match migrated.unwrap_or(Err(MigrateError::Execute(sqlx::Error::PoolTimedOut))) {
         Ok(()) => Ok(()),
         Err(MigrateError::VersionMissing(version)) => Err(StoreError::Newer(version)),
         Err(other) => Err(StoreError::Migration(other)),
     }
-}
-
-fn migrator() -> Migrator {
-    let migrations = MIGRATIONS.map(|(version, name, sql)| {
-        Migration::new(
-            version,
-            name.into(),
-            MigrationType::Simple,
-            AssertSqlSafe(sql.to_owned()).into_sql_str(),
-            false,
-        )
-    });
-    Migrator::with_migrations(migrations.to_vec())
-}
-
-/// A stored document, or which table held something else.
-fn document<T: DeserializeOwned>(what: &'static str, text: &str) -> Result<T, StoreError> {
-    serde_json::from_str(text).map_err(|source| StoreError::Document { what, source })
 }
 
 /// A batch as the JSON parameter of a statement.
@@ -153,30 +142,8 @@ fn without_nul(value: &mut Value) {
     }
 }
 
-fn time(ms: i64) -> Timestamp {
-    Timestamp::from_millisecond(ms).unwrap_or(Timestamp::UNIX_EPOCH)
-}
-
 fn ids(dossiers: &[DossierId]) -> Vec<Uuid> {
     dossiers.iter().map(|id| id.0).collect()
-}
-
-fn dossier_id(row: &PgRow) -> Result<DossierId, sqlx::Error> {
-    row.try_get("dossier_id").map(DossierId)
-}
-
-fn replica(row: &PgRow) -> Result<Replica, StoreError> {
-    Ok(Replica {
-        dossier: document("dossier", row.try_get("body")?)?,
-        version: row.try_get("version")?,
-        updated: time(row.try_get("updated_ms")?),
-    })
-}
-
-fn by_id(rows: &[PgRow]) -> Result<HashMap<DossierId, Replica>, StoreError> {
-    rows.iter()
-        .map(|row| replica(row).map(|replica| (replica.dossier.id, replica)))
-        .collect()
 }
 
 const REPLICAS: &str = "select body, version, updated_ms from dossier where id = any($1)";
@@ -192,15 +159,6 @@ fn code_keys(keys: &[CodeKey]) -> String {
     )
 }
 
-fn resolved(rows: &[PgRow]) -> Result<HashMap<CodeKey, DossierId>, StoreError> {
-    rows.iter()
-        .map(|row| {
-            let key = (row.try_get("system")?, row.try_get("code_key")?);
-            Ok((key, dossier_id(row)?))
-        })
-        .collect()
-}
-
 const SHADOWS: &str = "
     select adapter, dossier_id, body from shadow
     where (adapter, dossier_id) in (select adapter, id from json_to_recordset($1::json) as k(adapter text, id uuid))";
@@ -210,15 +168,6 @@ fn shadow_keys(keys: &[(String, DossierId)]) -> String {
         keys.iter()
             .map(|(adapter, id)| json!({"adapter": adapter, "id": id})),
     )
-}
-
-fn shadows(rows: &[PgRow]) -> Result<HashMap<(String, DossierId), Shadow>, StoreError> {
-    rows.iter()
-        .map(|row| {
-            let shadow = document("shadow", row.try_get("body")?)?;
-            Ok(((row.try_get("adapter")?, dossier_id(row)?), shadow))
-        })
-        .collect()
 }
 
 #[async_trait]
@@ -306,7 +255,7 @@ impl Store for Postgres {
                 .fetch_all(&self.pool)
                 .in_time()
                 .await?;
-            due = rows.iter().map(delivery::read).collect::<Result<_, _>>()?;
+            due = rows.iter().map(stored::delivery).collect::<Result<_, _>>()?;
         }
         let next: Option<i64> = sqlx::query_scalar(delivery::NEXT_DUE)
             .bind(adapter)
@@ -328,7 +277,7 @@ impl Store for Postgres {
             .fetch_all(&self.pool)
             .in_time()
             .await?;
-        rows.iter().map(delivery::read).collect()
+        rows.iter().map(stored::delivery).collect()
     }
 
     async fn records_again(
@@ -341,7 +290,7 @@ impl Store for Postgres {
     }
 
     async fn replicas(&self, dossiers: &[DossierId]) -> Result<HashMap<DossierId, Replica>, StoreError> {
-        by_id(
+        stored::replicas(
             &sqlx::query(REPLICAS)
                 .bind(ids(dossiers))
                 .fetch_all(&self.pool)
@@ -354,7 +303,7 @@ impl Store for Postgres {
         &self,
         keys: &[(String, DossierId)],
     ) -> Result<HashMap<(String, DossierId), Shadow>, StoreError> {
-        shadows(
+        stored::shadows(
             &sqlx::query(SHADOWS)
                 .bind(shadow_keys(keys))
                 .fetch_all(&self.pool)
@@ -380,7 +329,7 @@ impl Store for Postgres {
         rows.iter()
             .map(|row| {
                 Ok((
-                    (dossier_id(row)?, row.try_get("push")?),
+                    (row.dossier("dossier_id")?, row.try_get("push")?),
                     Parent {
                         done: row.try_get("done")?,
                         remote: row.try_get("remote")?,
@@ -391,7 +340,7 @@ impl Store for Postgres {
     }
 
     async fn resolve(&self, keys: &[CodeKey]) -> Result<HashMap<CodeKey, DossierId>, StoreError> {
-        resolved(
+        stored::resolved(
             &sqlx::query(RESOLVE)
                 .bind(code_keys(keys))
                 .fetch_all(&self.pool)
@@ -427,7 +376,7 @@ impl Store for Postgres {
         .fetch_optional(&self.pool)
         .in_time()
         .await?;
-        row.as_ref().map(replica).transpose()
+        row.as_ref().map(stored::replica).transpose()
     }
 
     async fn list_replicas(&self, limit: u32) -> Result<Vec<ReplicaSummary>, StoreError> {
@@ -440,7 +389,7 @@ impl Store for Postgres {
             .fetch_all(&self.pool)
             .in_time()
             .await?;
-        rows.iter().map(delivery::read).collect()
+        rows.iter().map(stored::delivery).collect()
     }
 
     async fn dead_letters(&self, limit: u32) -> Result<Vec<DeadLetter>, StoreError> {

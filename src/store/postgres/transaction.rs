@@ -10,14 +10,15 @@ use uuid::Uuid;
 
 use super::session::InTime;
 use super::{
-    REPLICAS, RESOLVE, SHADOWS, batch, by_id, claim, code_keys, decide, delivery, document, dossier_id, ids,
-    inbox, join, resolved, shadow_keys, shadows, text,
+    REPLICAS, RESOLVE, SHADOWS, batch, claim, code_keys, decide, delivery, document, ids, inbox, join,
+    shadow_keys, text,
 };
 use crate::dossier::{DossierCode, DossierId, Hlc, Shadow};
 use crate::event::Event;
+use crate::store::cells::Cells;
 use crate::store::{
     CREATE_OPEN, CodeKey, Come, Decided, Decision, Delivery, InboxRow, Item, Outcome, Replica, RowKey,
-    SUPERSEDED, StoreError, Taken, Transaction, Wanted,
+    SUPERSEDED, StoreError, Taken, Transaction, Wanted, stored,
 };
 
 /// An open write transaction, and the slots of the locks that it has.
@@ -72,7 +73,7 @@ impl Transaction for PostgresTransaction {
     }
 
     async fn resolve(&mut self, keys: &[CodeKey]) -> Result<HashMap<CodeKey, DossierId>, StoreError> {
-        resolved(
+        stored::resolved(
             &sqlx::query(RESOLVE)
                 .bind(code_keys(keys))
                 .fetch_all(&mut *self.inner)
@@ -82,7 +83,7 @@ impl Transaction for PostgresTransaction {
     }
 
     async fn replicas(&mut self, dossiers: &[DossierId]) -> Result<HashMap<DossierId, Replica>, StoreError> {
-        by_id(
+        stored::replicas(
             &sqlx::query(REPLICAS)
                 .bind(ids(dossiers))
                 .fetch_all(&mut *self.inner)
@@ -95,7 +96,7 @@ impl Transaction for PostgresTransaction {
         &mut self,
         keys: &[(String, DossierId)],
     ) -> Result<HashMap<(String, DossierId), Shadow>, StoreError> {
-        shadows(
+        stored::shadows(
             &sqlx::query(SHADOWS)
                 .bind(shadow_keys(keys))
                 .fetch_all(&mut *self.inner)
@@ -122,7 +123,7 @@ impl Transaction for PostgresTransaction {
             .in_time()
             .await?;
         rows.iter()
-            .map(|row| Ok((row.try_get("id").map(DossierId)?, dossier_id(row)?)))
+            .map(|row| Ok((row.dossier("id")?, row.dossier("dossier_id")?)))
             .collect()
     }
 
@@ -147,7 +148,7 @@ impl Transaction for PostgresTransaction {
             found
                 .entry(row.try_get("modern")?)
                 .or_default()
-                .push(dossier_id(row)?);
+                .push(row.dossier("dossier_id")?);
         }
         Ok(found)
     }
@@ -172,16 +173,19 @@ impl Transaction for PostgresTransaction {
             .fetch_all(&mut *self.inner)
             .in_time()
             .await?;
-        rows.iter().map(delivery::read).collect()
+        rows.iter().map(stored::delivery).collect()
     }
 
     async fn put_inbox(&mut self, rows: &[InboxRow]) -> Result<(), StoreError> {
-        let rows = rows.iter().zip(0..).map(|(row, seq)| inbox::write(row, seq));
+        let rows = rows
+            .iter()
+            .zip(0..)
+            .map(|(row, seq)| stored::write_record(row, seq));
         self.write(inbox::PUT, rows.collect()).await
     }
 
     async fn settle_records(&mut self, rows: &[(i64, InboxRow)]) -> Result<(), StoreError> {
-        let rows = rows.iter().map(|(seq, row)| inbox::write(row, *seq));
+        let rows = rows.iter().map(|(seq, row)| stored::write_record(row, *seq));
         self.write(inbox::SETTLE, rows.collect()).await
     }
 
@@ -442,13 +446,19 @@ impl Transaction for PostgresTransaction {
             return Ok(HashSet::new());
         }
         let rows = sqlx::query(delivery::SAVE)
-            .bind(batch(outcomes.iter().map(delivery::write)))
+            .bind(batch(outcomes.iter().map(stored::write_outcome)))
             .bind(now.as_millisecond())
             .fetch_all(&mut *self.inner)
             .in_time()
             .await?;
         rows.iter()
-            .map(|row| Ok((dossier_id(row)?, row.try_get("push")?, row.try_get("item")?)))
+            .map(|row| {
+                Ok((
+                    row.dossier("dossier_id")?,
+                    row.try_get("push")?,
+                    row.try_get("item")?,
+                ))
+            })
             .collect()
     }
 
