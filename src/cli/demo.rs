@@ -24,7 +24,7 @@ pub(super) struct Options {
     /// Adapter folders in place of the shipped ones.
     #[arg(long, env = "LIENTHONG_ADAPTERS")]
     adapters: Option<PathBuf>,
-    /// Address of an empty store for the node, such as postgres://user@host/database, in place of a file.
+    /// Address of an empty store for the node, in place of a file of its own.
     #[arg(long, value_name = "URL")]
     store: Option<String>,
     /// Have both stand-ins answer late, fail, cut connections, be busy and lose sessions meanwhile.

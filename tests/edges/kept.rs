@@ -110,7 +110,7 @@ async fn event_from_a_clock_that_is_ahead_is_merged_when_ours_has_come_near() {
     site.says("/hooks/office", &patch("O-1", 1)).await;
     let mut early = site.said().await;
     early.id = format!("early-{}", early.id);
-    early.source = "/elsewhere/office".to_owned();
+    "/elsewhere/office".clone_into(&mut early.source);
     let hour = u64::try_from(jiff::SignedDuration::from_hours(1).as_millis()).unwrap();
     early.hlc.wall_ms += hour;
     assert_eq!(site.hear(&early).await, [true]);
@@ -128,7 +128,7 @@ async fn other_content_under_a_known_event_id_is_refused_by_name_and_a_repetitio
     let event = site.said().await;
     assert_eq!(site.hear(&event).await, [true]);
     let mut other = event.clone();
-    other.subject = "another".to_owned();
+    "another".clone_into(&mut other.subject);
     assert_eq!(site.hear(&other).await, [true]);
     inbox(&site, "office", "refused", 1).await;
     let letters = site.store().dead_letters(9).await.unwrap();

@@ -15,7 +15,7 @@ pub(crate) struct Cable {
     /// Host and port of its near end.
     pub(crate) address: String,
     server: Arc<Mutex<String>>,
-    silences: watch::Sender<u64>,
+    orders: watch::Sender<u64>,
     silenced: Arc<AtomicU64>,
     _end: DropGuard,
 }
@@ -25,13 +25,13 @@ impl Cable {
     pub(crate) async fn lay(server: &str) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap().to_string();
-        let (silences, server) = (watch::Sender::new(0), Arc::new(Mutex::new(server.to_owned())));
+        let (orders, server) = (watch::Sender::new(0), Arc::new(Mutex::new(server.to_owned())));
         let silenced = Arc::new(AtomicU64::new(0));
         let end = CancellationToken::new();
         let cable = Self {
             address,
             server: Arc::clone(&server),
-            silences: silences.clone(),
+            orders: orders.clone(),
             silenced: Arc::clone(&silenced),
             _end: end.clone().drop_guard(),
         };
@@ -40,7 +40,7 @@ impl Cable {
             .clone()
             .spawn(end.clone().run_until_cancelled_owned(async move {
                 while let Ok((near, _)) = listener.accept().await {
-                    let silence = silences.subscribe();
+                    let silence = orders.subscribe();
                     let server = server.lock().unwrap().clone();
                     let passage = pass(near, server, silence, Arc::clone(&silenced));
                     tasks.spawn(end.clone().run_until_cancelled_owned(passage));
@@ -56,7 +56,7 @@ impl Cable {
 
     /// Silences every connection that there is; those that are made from now on are well.
     pub(crate) fn silence(&self) {
-        self.silences.send_modify(|count| *count += 1);
+        self.orders.send_modify(|count| *count += 1);
     }
 
     /// How many connections were silenced.

@@ -169,8 +169,8 @@ async fn fail_over_to_a_server_that_lacks_the_last_minutes_doubles_nothing_when_
         let standby = server.standby().await;
         standby.promote().await;
         // the minutes that the other server never hears of
-        let last = [(1, 2), (2, 2), (3, 2), (4, 1), (5, 1), (6, 1)];
-        for (n, version) in last {
+        let minutes = [(1, 2), (2, 2), (3, 2), (4, 1), (5, 1), (6, 1)];
+        for (n, version) in minutes {
             world.source.tell(n, version, 0).await.unwrap();
         }
         world.node.rest().await.unwrap();
@@ -184,7 +184,7 @@ async fn fail_over_to_a_server_that_lacks_the_last_minutes_doubles_nothing_when_
         })
         .await
         .unwrap();
-        for (n, version) in last {
+        for (n, version) in minutes {
             world.source.tell(n, version, 0).await.unwrap();
         }
         world.recover().await.unwrap();
@@ -194,7 +194,7 @@ async fn fail_over_to_a_server_that_lacks_the_last_minutes_doubles_nothing_when_
         tell(&format!(
             "{} · the ledger lost {lost} dossiers and {} changes that the target has, told again: none doubled",
             left.store.version(),
-            last.len()
+            minutes.len()
         ));
     })
     .await;

@@ -42,12 +42,12 @@ tokio::task_local! {
 }
 
 /// Runs a test whose nodes have their stores there.
-pub(crate) async fn on(back: Back, test: impl Future<Output = ()>) {
+pub(crate) fn on(back: Back, test: impl Future<Output = ()>) -> impl Future<Output = ()> {
     let lodging = Lodging {
         back,
         databases: RefCell::default(),
     };
-    LODGING.scope(lodging, test).await;
+    LODGING.scope(lodging, Box::pin(test))
 }
 
 /// Address of a store for a new node that keeps everything in this folder. To be asked for by the test's own task.
@@ -86,13 +86,13 @@ macro_rules! on_both_stores {
         mod on_sqlite {
             $(#[tokio::test(flavor = "multi_thread")]
             async fn $test() {
-                Box::pin(crate::stores::on(crate::stores::Back::Sqlite, super::$test())).await;
+                crate::stores::on(crate::stores::Back::Sqlite, super::$test()).await;
             })*
         }
         mod on_postgres {
             $(#[tokio::test(flavor = "multi_thread")]
             async fn $test() {
-                Box::pin(crate::stores::on(crate::stores::Back::Postgres, super::$test())).await;
+                crate::stores::on(crate::stores::Back::Postgres, super::$test()).await;
             })*
         }
     };
