@@ -1,4 +1,4 @@
-//! Servers and databases that no store may lie in; each refusal names what is wrong and what to do.
+//! Servers and databases that no store may lie in; each refusal names what is wrong and what to do. And what is enough.
 
 use lienthong::store;
 
@@ -58,6 +58,30 @@ async fn database_that_cannot_hold_every_letter_is_refused() {
         said.contains("encoding is LATIN1") && said.contains("encoding 'UTF8'"),
         "{said}"
     );
+}
+
+#[tokio::test]
+async fn plain_role_that_owns_its_database_is_enough() {
+    let database = Database::create().await;
+    let name = database.name();
+    // as with `createuser` and `createdb --owner`: no superuser, and nothing granted
+    database
+        .execute(&format!(
+            "create role {name} login password 'thu'; alter database {name} owner to {name}"
+        ))
+        .await;
+    let url = database.url();
+    let (_, place) = url.rsplit_once('@').unwrap();
+    let store = store::open(&format!("postgres://{name}:thu@{place}")).await.unwrap();
+    store.take(true).await.unwrap();
+    store.begin().await.unwrap().commit().await.unwrap();
+    store.leave("nobody").await.unwrap();
+    drop(store);
+    database
+        .execute(&format!(
+            "reassign owned by {name} to lienthong; drop owned by {name} cascade; drop role {name}"
+        ))
+        .await;
 }
 
 #[tokio::test]
