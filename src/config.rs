@@ -28,7 +28,7 @@ use serde_json::{Map, Value};
 
 use crate::adapter::{Adapter, Site};
 use crate::fault::Fault;
-use crate::read::{Document, Reader, Table};
+use crate::read::{Document, Reader, Table, secret};
 
 /// Where a node's admin socket lies unless the site says otherwise.
 pub const DEFAULT_SOCKET: &str = "/run/lienthong/admin.sock";
@@ -42,7 +42,8 @@ pub type Environment = Arc<dyn Fn(&str) -> Option<String> + Send + Sync>;
 /// The configuration of a node.
 #[derive(Clone)]
 pub struct Config {
-    /// Address of the store: `sqlite:///path/to/file.db` or `postgres://user@host/database`.
+    /// Address of the store: `sqlite:///path/to/file.db` or `postgres://user@host/database`; or `${NAME}`, for one that
+    /// holds a password.
     pub store: String,
     /// Address of the broker: `loopback:`.
     pub broker: String,
@@ -108,6 +109,41 @@ impl Config {
         match config {
             Some(config) if faults.is_empty() => Ok(config),
             _ => Err(faults),
+        }
+    }
+
+    /// Loads every adapter that the configuration names, and the address of the store with its secret.
+    ///
+    /// # Errors
+    /// Everything that is wrong with any of them.
+    pub fn resolve(&self) -> Result<(Vec<Adapter>, String), Vec<Fault>> {
+        match (self.load_adapters(), self.store_address()) {
+            (Ok(adapters), Ok(store)) => Ok((adapters, store)),
+            (adapters, store) => {
+                let mut faults = adapters.err().unwrap_or_default();
+                faults.extend(store.err());
+                Err(faults)
+            }
+        }
+    }
+
+    fn store_address(&self) -> Result<String, Fault> {
+        let fault = |code| Fault::new(code).file("lienthong.toml").field("store.url");
+        match secret::name(&self.store) {
+            Ok(None) => Ok(self.store.clone()),
+            Ok(Some(name)) => secret::look_up(name, &*self.environment).ok_or_else(|| {
+                fault("secret-missing")
+                    .found(format!("{name} is not set"))
+                    .remedy(format!(
+                        "set {name}, or {name}_FILE to the file that holds it, in the environment"
+                    ))
+            }),
+            Err(()) => Err(fault("bad-secret")
+                .found("`${` inside other text")
+                .expected("\"${NAME}\" alone")
+                .remedy(
+                    "let the secret be the whole address, or leave the password to PGPASSWORD or ~/.pgpass",
+                )),
         }
     }
 
@@ -315,6 +351,35 @@ mod tests {
             missing[0].starts_with("national-portal/adapter.toml:"),
             "{missing:?}"
         );
+    }
+
+    #[test]
+    fn address_of_the_store_may_be_a_secret() {
+        let resolve = |url: &str| {
+            let text =
+                format!("[store]\nurl = \"{url}\"\n[adapters]\nfolder = \"adapters\"\n[adapter.one-stop]\n");
+            let mut config = Config::parse("lienthong.toml", text).unwrap();
+            config.adapters = Path::new(env!("CARGO_MANIFEST_DIR")).join("adapters");
+            config.environment = Arc::new(|name| (!name.starts_with("ABSENT")).then(|| name.to_lowercase()));
+            config.resolve().map(|(_, store)| store)
+        };
+        assert_eq!(resolve("sqlite:x").unwrap(), "sqlite:x");
+        assert_eq!(resolve("${STORE_URL}").unwrap(), "store_url");
+        for (url, told) in [
+            (
+                "${ABSENT}",
+                "lienthong.toml: [secret-missing] store.url: found ABSENT is not set; next set ABSENT, or ABSENT_FILE to \
+                 the file that holds it, in the environment",
+            ),
+            (
+                "postgres://lienthong:${PASSWORD}@db/lienthong",
+                "lienthong.toml: [bad-secret] store.url: found `${` inside other text; expected \"${NAME}\" alone; next \
+                 let the secret be the whole address, or leave the password to PGPASSWORD or ~/.pgpass",
+            ),
+        ] {
+            let faults = resolve(url).unwrap_err();
+            assert_eq!(faults.iter().map(ToString::to_string).collect::<Vec<_>>(), [told]);
+        }
     }
 
     #[test]

@@ -49,6 +49,9 @@ const LONGEST_SLEEP: Duration = Duration::from_secs(1);
 /// How long steps may go on after the word to stop.
 const SOFT_STOP: Duration = Duration::from_secs(10);
 
+/// Longest time that it may take to give up what only this node may do.
+const LEAVE: Duration = Duration::from_secs(3);
+
 /// Why a node could not start.
 #[derive(Debug, thiserror::Error)]
 pub enum NodeError {
@@ -90,8 +93,8 @@ impl Node {
     /// # Errors
     /// Faults in the adapters (all of them), a store, broker or address that cannot be opened.
     pub async fn start(config: &Config, clock: Arc<dyn Clock>) -> Result<Self, NodeError> {
-        let adapters = config.load_adapters().map_err(NodeError::Faults)?;
-        let store = store::open(&config.store).await?;
+        let (adapters, address) = config.resolve().map_err(NodeError::Faults)?;
+        let store = store::open(&address).await?;
         let broker = broker::open(&config.broker)?;
         store.take(broker.is_local()).await?;
         let workers = Workers::new(MAPPING_THREADS, MAPPING_LIMIT);
@@ -315,6 +318,11 @@ impl Node {
         if tokio::time::timeout(SOFT_STOP, self.tasks.wait()).await.is_err() {
             self.hard.cancel();
             self.tasks.wait().await;
+        }
+        // So that whoever comes next does not wait until it is over by itself.
+        let left = tokio::time::timeout(LEAVE, self.shared.store.leave(&self.shared.start)).await;
+        if !matches!(left, Ok(Ok(()))) {
+            tracing::debug!("what this node alone may do is not given up; it ends by itself");
         }
         // A socket file without a listener would puzzle the next start and every client.
         if let Err(error) = std::fs::remove_file(&self.admin) {

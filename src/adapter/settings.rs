@@ -2,10 +2,10 @@
 
 use serde_json::{Map, Value};
 
-use super::site::{Site, secret_name};
+use super::site::Site;
 use crate::fault::Fault;
 use crate::jq::Scope;
-use crate::read::{Table, nearest};
+use crate::read::{Table, nearest, secret};
 
 /// What every jq of an adapter sees, whatever it is about.
 #[derive(Clone)]
@@ -109,7 +109,7 @@ impl Settings {
         site: &Site,
         fault: &dyn Fn(&str) -> Fault,
     ) -> Result<Option<String>, Box<Fault>> {
-        let Ok(name) = secret_name(text) else {
+        let Ok(name) = secret::name(text) else {
             let fault = fault("bad-secret")
                 .found("`${` inside other text")
                 .expected("\"${NAME}\" alone");

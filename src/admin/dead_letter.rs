@@ -11,7 +11,8 @@ use serde::{Deserialize, Serialize};
 use super::{AdminError, Limit, explain};
 use crate::stage::Shared;
 use crate::store::{
-    CREATE_OPEN, Come, DeadLetter, Decided, Decision, LettersOf, StoreError, Transaction, Verb, Walk,
+    Attempts, CREATE_OPEN, Come, DeadLetter, Decided, Decision, LettersOf, StoreError, Transaction, Verb,
+    Walk,
 };
 
 /// Dead letters that are retried in one transaction, so that records that come in meanwhile do not wait for long.
@@ -161,9 +162,7 @@ pub(super) async fn sweep(
         .now()
         .max(walk.until + SignedDuration::from_millis(1));
     let decisions = decisions(&shared, &letters, &sweep.by, Verb::Retry, None);
-    let mut transaction = shared.store.begin().await?;
-    let decided = transaction.decide(&decisions, &asked(&shared), due).await?;
-    transaction.commit().await?;
+    let decided = decide(&shared, &decisions, Verb::Retry, due).await?;
     if !decided.is_empty() {
         ring(&shared);
         tracing::info!(
@@ -192,14 +191,7 @@ async fn rule(shared: &Shared, ruling: Ruling, verb: Verb) -> Result<Json<Vec<Ru
         .filter(|id| named.insert(id.clone()))
         .collect();
     let decisions = decisions(shared, &ids, &ruling.by, verb, ruling.reason.as_deref());
-    let mut transaction = shared.store.begin().await?;
-    let decided = transaction
-        .decide(&decisions, &asked(shared), shared.steady.now())
-        .await?;
-    if verb == Verb::Discard {
-        forget_intents(shared, transaction.as_mut(), &decided).await?;
-    }
-    transaction.commit().await?;
+    let decided = decide(shared, &decisions, verb, shared.steady.now()).await?;
     if !decided.is_empty() {
         ring(shared);
     }
@@ -224,6 +216,37 @@ async fn rule(shared: &Shared, ruling: Ruling, verb: Verb) -> Result<Json<Vec<Ru
         });
     }
     Ok(Json(ruled))
+}
+
+/// Writes decisions of one verb; those that took effect.
+async fn decide(
+    shared: &Shared,
+    decisions: &[Decision],
+    verb: Verb,
+    now: Timestamp,
+) -> Result<Vec<Decided>, StoreError> {
+    let mut attempts = Attempts::default();
+    loop {
+        match try_to_decide(shared, decisions, verb, now).await {
+            Err(error) if attempts.again(&error).await => {}
+            done => return done,
+        }
+    }
+}
+
+async fn try_to_decide(
+    shared: &Shared,
+    decisions: &[Decision],
+    verb: Verb,
+    now: Timestamp,
+) -> Result<Vec<Decided>, StoreError> {
+    let mut transaction = shared.store.begin().await?;
+    let decided = transaction.decide(decisions, &asked(shared), now).await?;
+    if verb == Verb::Discard {
+        forget_intents(shared, transaction.as_mut(), &decided).await?;
+    }
+    transaction.commit().await?;
+    Ok(decided)
 }
 
 fn decisions(

@@ -24,6 +24,9 @@ pub(super) struct Options {
     /// Adapter folders in place of the shipped ones.
     #[arg(long, env = "LIENTHONG_ADAPTERS")]
     adapters: Option<PathBuf>,
+    /// Address of an empty store for the node, in place of a file of its own.
+    #[arg(long, value_name = "URL")]
+    store: Option<String>,
     /// Have both stand-ins answer late, fail, cut connections, be busy and lose sessions meanwhile.
     #[arg(long)]
     faults: bool,
@@ -49,6 +52,7 @@ impl Options {
             input: self.input,
             dossiers: self.dossiers,
             adapters: self.adapters,
+            store: self.store,
             trial,
         };
         let live = Live::new(output);

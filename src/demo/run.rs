@@ -39,6 +39,8 @@ pub struct Options {
     pub dossiers: Option<usize>,
     /// Adapter folders in place of the shipped ones.
     pub adapters: Option<PathBuf>,
+    /// Address of an empty store for the node; absent: a file in the demo's folder.
+    pub store: Option<String>,
     /// What the stand-ins suffer. Nothing by default.
     pub trial: Trial,
 }
@@ -83,6 +85,7 @@ pub async fn run(options: &Options, tell: impl Fn(News<'_>)) -> Result<(World, R
     ));
     let circumstances = Circumstances {
         trial: options.trial.clone(),
+        store: options.store.clone(),
         ..Circumstances::default()
     };
     let (world, mut unrecorded) = World::open_in(options.adapters.as_deref(), circumstances, earlier).await?;

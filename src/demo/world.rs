@@ -18,7 +18,7 @@ use crate::config::{Config, System};
 use crate::fault::Fault;
 use crate::node::{Node, NodeError};
 use crate::sandbox::{self, Sandbox};
-use crate::store::StoreError;
+use crate::store::{self, StoreError};
 
 /// Where the files of the one-stop are said to lie; the same for the mapping and the judge.
 pub const FILES: &str = "https://motcua.example.vn";
@@ -69,6 +69,8 @@ impl From<Vec<Fault>> for DemoError {
 pub struct Circumstances {
     /// The node speaks to the portal through this variant of its adapter.
     pub variant: Option<String>,
+    /// Address of the node's store, an empty one; absent: a file in the world's folder.
+    pub store: Option<String>,
     /// The stand-ins suffer these faults, and the node's patience fits them.
     pub trial: Trial,
 }
@@ -136,17 +138,14 @@ impl World {
             }
         };
         let faults = record(&one_stop, before).await;
-        let config = config(
-            folder.path(),
-            &adapters,
-            &one_stop,
-            &portal,
-            circumstances.variant.clone(),
-        );
+        let config = config(folder.path(), &adapters, &one_stop, &portal, &circumstances);
         if circumstances.trial.seed().is_some() {
             // Before anything is written over, so that a fault is told by the line on which people know it.
             config.load_adapters()?;
             trial::hurry(&adapters)?;
+        }
+        if let Some(url) = &circumstances.store {
+            refuse_used(url).await?;
         }
         let node = Node::start(&config, Arc::new(SystemClock)).await?;
         let world = Self {
@@ -186,7 +185,7 @@ impl World {
             &self.adapters,
             &self.one_stop,
             &self.portal,
-            self.circumstances.variant.clone(),
+            &self.circumstances,
         );
         config.listen = self.node.webhooks();
         self.node.stop().await;
@@ -302,6 +301,21 @@ impl World {
     }
 }
 
+/// The judge expects what this world has said, and nothing from before it.
+async fn refuse_used(url: &str) -> Result<(), DemoError> {
+    let store = store::open(url).await?;
+    let counts = store.counts().await?;
+    if counts.dossiers > 0 || !counts.inbox.is_empty() {
+        let fault = Fault::new("store-in-use")
+            .field("--store")
+            .found(format!("a store with {} dossiers", counts.dossiers))
+            .expected("an empty one")
+            .remedy("create a database for the demo, or leave the option out");
+        return Err(DemoError::Faults(vec![fault]));
+    }
+    Ok(())
+}
+
 async fn record(one_stop: &Sandbox, rows: impl IntoIterator<Item = (usize, Value)>) -> Vec<Fault> {
     let mut faults = Vec::new();
     for (index, row) in rows {
@@ -350,7 +364,7 @@ fn config(
     adapters: &Path,
     one_stop: &Sandbox,
     portal: &Sandbox,
-    variant: Option<String>,
+    circumstances: &Circumstances,
 ) -> Config {
     let secrets: HashMap<&str, &str> = SECRETS.into();
     let system = |name: &str, sandbox: &Sandbox, variant: Option<String>, settings: Value| System {
@@ -361,14 +375,22 @@ fn config(
         settings: settings.as_object().cloned().unwrap_or_default(),
     };
     Config {
-        store: format!("sqlite://{}", folder.join("lienthong.db").display()),
+        store: circumstances
+            .store
+            .clone()
+            .unwrap_or_else(|| format!("sqlite://{}", folder.join("lienthong.db").display())),
         broker: "loopback:".to_owned(),
         listen: SocketAddr::from(([127, 0, 0, 1], 0)),
         socket: folder.join("admin.sock"),
         adapters: adapters.to_owned(),
         systems: vec![
             system("one-stop", one_stop, None, json!({"files": FILES})),
-            system("national-portal", portal, variant, json!({})),
+            system(
+                "national-portal",
+                portal,
+                circumstances.variant.clone(),
+                json!({}),
+            ),
         ],
         environment: Arc::new(move |name| secrets.get(name).map(ToString::to_string)),
     }

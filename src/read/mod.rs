@@ -10,6 +10,7 @@
 mod document;
 mod duration;
 mod overlay;
+pub(crate) mod secret;
 mod size;
 mod table;
 mod value;

@@ -20,7 +20,7 @@ use crate::adapter::Adapter;
 use crate::broker::{Broker, BrokerError};
 use crate::clock::{Clock, HybridClock, Steady};
 use crate::jq::{Lane, Workers};
-use crate::store::{Claim, Come, Store, StoreError, UNKNOWN_ADAPTER};
+use crate::store::{Attempts, Claim, Come, Store, StoreError, UNKNOWN_ADAPTER};
 
 pub mod deliver;
 pub mod ingest;
@@ -38,6 +38,9 @@ const CLOCK_TOLERANCE: SignedDuration = SignedDuration::from_mins(5);
 /// How long a node keeps what one node at a time does, beside the time that a step of it takes: so long it stands still when
 /// that node dies.
 const LEASE: Duration = Duration::from_secs(20);
+
+/// Calls that one exchange with a system may take, each as long as its time-out: log in, call, log in anew, call again.
+const CALLS: u32 = 4;
 
 /// What a step did.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -102,28 +105,12 @@ impl Shared {
     ) -> Result<Self, StoreError> {
         let hybrid = HybridClock::new(Arc::clone(&clock), store.clock().await?);
         let steady = store.steady(Arc::clone(&clock)).await?;
-        let now = steady.now();
-        let mut transaction = store.begin().await?;
-        let mut come = Vec::new();
-        for adapter in &adapters {
-            let released = transaction
-                .release_judged(&adapter.name, &adapter.version, now)
-                .await?;
-            if released > 0 {
-                tracing::info!(
-                    adapter = adapter.name,
-                    released,
-                    "what an older mapping could not take is tried again"
-                );
+        let mut attempts = Attempts::default();
+        while let Err(error) = release(&*store, &adapters, steady.now()).await {
+            if !attempts.again(&error).await {
+                return Err(error);
             }
-            come.push(Come {
-                adapter: adapter.name.clone(),
-                reason: UNKNOWN_ADAPTER,
-                code: None,
-            });
         }
-        transaction.release_records(&come).await?;
-        transaction.commit().await?;
         let pauses: Arc<Pauses> = Arc::default();
         let (nursed, nurses_clock) = (Arc::clone(&pauses), Arc::clone(&clock));
         let lane = move |adapter: &Adapter| {
@@ -188,6 +175,31 @@ impl Shared {
     pub fn adapter(&self, name: &str) -> Option<&Arc<Adapter>> {
         self.adapters.iter().find(|adapter| adapter.name == name)
     }
+}
+
+/// Has everything tried again that waited for these adapters, or for these versions of them.
+async fn release(store: &dyn Store, adapters: &[Adapter], now: Timestamp) -> Result<(), StoreError> {
+    let mut transaction = store.begin().await?;
+    let mut come = Vec::new();
+    for adapter in adapters {
+        let released = transaction
+            .release_judged(&adapter.name, &adapter.version, now)
+            .await?;
+        if released > 0 {
+            tracing::info!(
+                adapter = adapter.name,
+                released,
+                "what an older mapping could not take is tried again"
+            );
+        }
+        come.push(Come {
+            adapter: adapter.name.clone(),
+            reason: UNKNOWN_ADAPTER,
+            code: None,
+        });
+    }
+    transaction.release_records(&come).await?;
+    transaction.commit().await
 }
 
 /// Wakes the stage behind it. A ring that nobody waits for is not lost, many rings are one.

@@ -9,19 +9,25 @@
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use jiff::Timestamp;
+use sqlx::migrate::{Migration, MigrationType, Migrator};
+use sqlx::{AssertSqlSafe, SqlSafeStr};
 
 use crate::clock::{Clock, Steady};
 use crate::dossier::{Dossier, DossierId, Hlc, Shadow};
 use crate::event::Event;
 
+mod cells;
 mod decisions;
+mod letter;
 mod past;
 mod postgres;
 pub mod rows;
 mod sqlite;
+mod stored;
 
 pub use decisions::{Decided, Decision, Fate, LettersOf, Now, Verb, Walk};
 pub use past::{Journaled, Past, PastRecord};
@@ -82,6 +88,44 @@ pub enum StoreError {
     },
 }
 
+impl StoreError {
+    /// Whether the database has let go of this transaction in favour of another one, so that the same may well succeed
+    /// when it is begun anew: two that waited for each other.
+    fn is_passing(&self) -> bool {
+        let Self::Database(sqlx::Error::Database(error)) = self else {
+            return false;
+        };
+        // serialization_failure, deadlock_detected
+        error
+            .code()
+            .is_some_and(|code| ["40001", "40P01"].contains(&&*code))
+    }
+}
+
+/// How often one transaction is begun anew before its error is told.
+const ATTEMPTS: u32 = 5;
+
+/// Longest pause before the first of them, in milliseconds; each is twice as long as the one before.
+const PAUSE_MS: u64 = 20;
+
+/// Attempts at one transaction, for those who have no loop of a stage around them.
+#[derive(Debug, Default)]
+pub struct Attempts(u32);
+
+impl Attempts {
+    /// Whether it is worth beginning anew after this error; where it is, after a pause of random length.
+    pub async fn again(&mut self, error: &StoreError) -> bool {
+        self.0 += 1;
+        if self.0 >= ATTEMPTS || !error.is_passing() {
+            return false;
+        }
+        tracing::debug!(attempt = self.0, %error, "transaction begun anew");
+        let longest = PAUSE_MS << self.0;
+        tokio::time::sleep(Duration::from_millis(fastrand::u64(1..longest))).await;
+        true
+    }
+}
+
 /// A system's code, normalised for look-ups (see [`crate::dossier::fold_code`]).
 pub type CodeKey = (String, String);
 
@@ -99,6 +143,10 @@ pub trait Store: Send + Sync + 'static {
     async fn clock(&self) -> Result<Hlc, StoreError>;
     /// Says that this process works on the store from now on; `alone`: its broker reaches nobody else, so nobody else may.
     async fn take(&self, alone: bool) -> Result<(), StoreError>;
+    /// This process ends: what its claims and leases keep from others is theirs from now on.
+    async fn leave(&self, _holder: &str) -> Result<(), StoreError> {
+        Ok(())
+    }
     /// The clock by which the ledger's times are told. Where its past is lost, waits that are stored count their full
     /// length again.
     async fn steady(&self, clock: Arc<dyn Clock>) -> Result<Steady, StoreError>;
@@ -293,6 +341,20 @@ pub async fn open(url: &str) -> Result<Box<dyn Store>, StoreError> {
         "postgres" | "postgresql" => Ok(Box::new(postgres::Postgres::open(url).await?)),
         _ => Err(StoreError::Address(scheme.to_owned())),
     }
+}
+
+/// What brings the tables up to date: number, name and statements of each migration, oldest first.
+fn migrator(migrations: &[(i64, &'static str, &'static str)]) -> Migrator {
+    let migrations = migrations.iter().map(|(version, name, sql)| {
+        Migration::new(
+            *version,
+            (*name).into(),
+            MigrationType::Simple,
+            AssertSqlSafe((*sql).to_owned()).into_sql_str(),
+            false,
+        )
+    });
+    Migrator::with_migrations(migrations.collect())
 }
 
 /// A dossier that was read from a store, and the version it had there.

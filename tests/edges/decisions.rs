@@ -6,6 +6,19 @@ use serde_json::{Value, json};
 
 use crate::support::{Act, MANIFEST, Province, Ran, Site, Target, ask, cli, client, code, row, until};
 
+on_both_stores! {
+    refused_record_is_taken_when_it_is_retried_after_its_cause_is_gone
+    parked_delivery_is_sent_when_it_is_retried
+    retry_of_what_nobody_can_ask_about_sends_it_again
+    discarded_delivery_is_given_up_also_in_newer_versions
+    discarded_record_is_not_listed_when_it_is_sent_again_and_a_corrected_one_is_taken
+    discard_ends_the_wait_for_the_report_of_a_call_in_doubt
+    all_dead_letters_of_a_system_or_of_one_cause_are_retried_at_once
+    more_dead_letters_than_fit_a_page_are_all_retried_and_each_once
+    of_two_people_who_decide_at_once_the_second_is_told_so
+    ruling_on_what_is_no_dead_letter_says_what_it_is
+}
+
 /// A counter whose records cannot be read while the site has set it up wrongly; the mapping itself is sound.
 const COUNTER: &str = r#"lienthong = 1
 title = "Quầy của bài thử"
@@ -97,7 +110,7 @@ async fn step_in_doubt(site: &Site, target: &Target, arrives: bool) -> String {
     })
     .await;
     target.called("/step", 1).await;
-    let settle = site.now() + jiff::SignedDuration::from_secs(90);
+    let settle = site.steady() + jiff::SignedDuration::from_secs(90);
     site.row(&code(1), "book", 1, |row| {
         row.state == State::InDoubt { until: settle }
     })
@@ -106,7 +119,6 @@ async fn step_in_doubt(site: &Site, target: &Target, arrives: bool) -> String {
     site.row(&code(1), "book", 1, parked).await.letter()
 }
 
-#[tokio::test(flavor = "multi_thread")]
 async fn refused_record_is_taken_when_it_is_retried_after_its_cause_is_gone() {
     let province = Province::new(&[("counter", Some(COUNTER), "http://127.0.0.1:9")]);
     let mut daemon = province.start().await;
@@ -200,7 +212,6 @@ async fn refused_record_is_taken_when_it_is_retried_after_its_cause_is_gone() {
     drop(daemon);
 }
 
-#[tokio::test(flavor = "multi_thread")]
 async fn parked_delivery_is_sent_when_it_is_retried() {
     let target = Target::start().await;
     let site = Site::start(&[("book", MANIFEST, &target.url)]).await;
@@ -239,7 +250,6 @@ async fn parked_delivery_is_sent_when_it_is_retried() {
     site.stop().await;
 }
 
-#[tokio::test(flavor = "multi_thread")]
 async fn retry_of_what_nobody_can_ask_about_sends_it_again() {
     let target = Target::start().await;
     let site = Site::start(&[("book", &format!("{MANIFEST}{STEPS}"), &target.url)]).await;
@@ -252,7 +262,6 @@ async fn retry_of_what_nobody_can_ask_about_sends_it_again() {
     site.stop().await;
 }
 
-#[tokio::test(flavor = "multi_thread")]
 async fn discarded_delivery_is_given_up_also_in_newer_versions() {
     let target = Target::start().await;
     let site = Site::start(&[("book", &format!("{MANIFEST}{STEPS}"), &target.url)]).await;
@@ -312,7 +321,6 @@ async fn discarded_delivery_is_given_up_also_in_newer_versions() {
     site.stop().await;
 }
 
-#[tokio::test(flavor = "multi_thread")]
 async fn discarded_record_is_not_listed_when_it_is_sent_again_and_a_corrected_one_is_taken() {
     let site = Site::start(&[]).await;
     let mut bad = row(1);
@@ -353,7 +361,6 @@ async fn discarded_record_is_not_listed_when_it_is_sent_again_and_a_corrected_on
     site.stop().await;
 }
 
-#[tokio::test(flavor = "multi_thread")]
 async fn discard_ends_the_wait_for_the_report_of_a_call_in_doubt() {
     // a system that reports what it is sent, and has no look-up
     let reporting = format!(
@@ -369,7 +376,7 @@ async fn discard_ends_the_wait_for_the_report_of_a_call_in_doubt() {
     let site = Site::start(&[("book", &reporting, &target.url)]).await;
     target.next("/create", Act::Answer(500, vec![], json!({})));
     site.tell(&row(1)).await;
-    let settle = site.now() + jiff::SignedDuration::from_secs(90);
+    let settle = site.steady() + jiff::SignedDuration::from_secs(90);
     site.delivery(&code(1), "book", |row| {
         row.state == State::InDoubt { until: settle }
     })
@@ -394,7 +401,6 @@ async fn discard_ends_the_wait_for_the_report_of_a_call_in_doubt() {
     site.stop().await;
 }
 
-#[tokio::test(flavor = "multi_thread")]
 async fn all_dead_letters_of_a_system_or_of_one_cause_are_retried_at_once() {
     let target = Target::start().await;
     let site = Site::start(&[("book", MANIFEST, &target.url)]).await;
@@ -462,7 +468,6 @@ async fn all_dead_letters_of_a_system_or_of_one_cause_are_retried_at_once() {
     site.stop().await;
 }
 
-#[tokio::test(flavor = "multi_thread")]
 async fn more_dead_letters_than_fit_a_page_are_all_retried_and_each_once() {
     let site = Site::start(&[]).await;
     let rows: Vec<InboxRow> = (0..1_203)
@@ -501,7 +506,6 @@ async fn more_dead_letters_than_fit_a_page_are_all_retried_and_each_once() {
     site.stop().await;
 }
 
-#[tokio::test(flavor = "multi_thread")]
 async fn of_two_people_who_decide_at_once_the_second_is_told_so() {
     let target = Target::start().await;
     let site = Site::start(&[("book", MANIFEST, &target.url)]).await;
@@ -557,7 +561,6 @@ async fn ask_as(site: &Site, arguments: &[&str], by: &str) -> Ran {
     .await
 }
 
-#[tokio::test(flavor = "multi_thread")]
 async fn ruling_on_what_is_no_dead_letter_says_what_it_is() {
     let target = Target::start().await;
     let site = Site::start(&[("book", MANIFEST, &target.url)]).await;

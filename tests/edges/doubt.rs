@@ -6,6 +6,16 @@ use serde_json::json;
 
 use crate::support::{Act, MANIFEST, Site, Target, code, row};
 
+on_both_stores! {
+    error_500_after_the_commit_is_settled_by_a_look_up
+    answer_that_breaks_off_is_settled_by_a_look_up
+    answer_that_never_comes_is_settled_by_a_look_up
+    unreadable_answer_is_settled_by_a_look_up
+    create_that_never_arrived_is_made_after_the_doubt_and_once
+    look_up_that_breaks_off_puts_nothing_in_doubt
+    update_in_doubt_is_never_followed_by_an_older_state
+}
+
 fn in_doubt(row: &Delivery) -> bool {
     // an intent before the call leaves is a doubt too, but its end is later
     matches!(row.state, State::InDoubt { .. })
@@ -13,7 +23,7 @@ fn in_doubt(row: &Delivery) -> bool {
 
 /// Settles a doubt: at `settle` after the unclear end, and not before.
 async fn settles(site: &Site, target: &Target) {
-    let settle = site.now() + SignedDuration::from_secs(90);
+    let settle = site.steady() + SignedDuration::from_secs(90);
     let doubt = site
         .delivery(&code(1), "book", |row| {
             row.state == State::InDoubt { until: settle }
@@ -48,7 +58,6 @@ async fn settles(site: &Site, target: &Target) {
     assert_eq!(known.dossier.keys_for("book"), [code(1)], "linked");
 }
 
-#[tokio::test(flavor = "multi_thread")]
 async fn error_500_after_the_commit_is_settled_by_a_look_up() {
     let target = Target::start().await;
     target.next("/create", Act::DoAndAnswer(500, json!({"message": "lỗi"})));
@@ -58,7 +67,6 @@ async fn error_500_after_the_commit_is_settled_by_a_look_up() {
     site.stop().await;
 }
 
-#[tokio::test(flavor = "multi_thread")]
 async fn answer_that_breaks_off_is_settled_by_a_look_up() {
     let target = Target::start().await;
     target.next("/create", Act::DoAndCut);
@@ -68,7 +76,6 @@ async fn answer_that_breaks_off_is_settled_by_a_look_up() {
     site.stop().await;
 }
 
-#[tokio::test(flavor = "multi_thread")]
 async fn answer_that_never_comes_is_settled_by_a_look_up() {
     let target = Target::start().await;
     target.next("/create", Act::DoAndHang);
@@ -80,7 +87,6 @@ async fn answer_that_never_comes_is_settled_by_a_look_up() {
     site.stop().await;
 }
 
-#[tokio::test(flavor = "multi_thread")]
 async fn unreadable_answer_is_settled_by_a_look_up() {
     let target = Target::start().await;
     target.next("/create", Act::DoAndAnswer(200, json!("not an object")));
@@ -90,7 +96,6 @@ async fn unreadable_answer_is_settled_by_a_look_up() {
     site.stop().await;
 }
 
-#[tokio::test(flavor = "multi_thread")]
 async fn create_that_never_arrived_is_made_after_the_doubt_and_once() {
     let target = Target::start().await;
     target.next(
@@ -104,7 +109,7 @@ async fn create_that_never_arrived_is_made_after_the_doubt_and_once() {
     site.delivery(&code(1), "book", |row| {
         row.state
             == State::InDoubt {
-                until: site.now() + SignedDuration::from_secs(90),
+                until: site.steady() + SignedDuration::from_secs(90),
             }
     })
     .await;
@@ -115,7 +120,6 @@ async fn create_that_never_arrived_is_made_after_the_doubt_and_once() {
     site.stop().await;
 }
 
-#[tokio::test(flavor = "multi_thread")]
 async fn look_up_that_breaks_off_puts_nothing_in_doubt() {
     let target = Target::start().await;
     target.next("/find", Act::DoAndCut);
@@ -133,7 +137,6 @@ async fn look_up_that_breaks_off_puts_nothing_in_doubt() {
     site.stop().await;
 }
 
-#[tokio::test(flavor = "multi_thread")]
 async fn update_in_doubt_is_never_followed_by_an_older_state() {
     let target = Target::start().await;
     let site = Site::start(&[("book", MANIFEST, &target.url)]).await;
@@ -151,7 +154,7 @@ async fn update_in_doubt_is_never_followed_by_an_older_state() {
     site.delivery(&code(1), "book", |row| {
         row.state
             == State::InDoubt {
-                until: site.now() + SignedDuration::from_secs(90),
+                until: site.steady() + SignedDuration::from_secs(90),
             }
     })
     .await;

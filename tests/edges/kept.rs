@@ -5,6 +5,14 @@ use serde_json::json;
 
 use crate::support::{MANIFEST, OFFICE, Site, Target, desk, patch, until};
 
+on_both_stores! {
+    orphan_is_taken_when_a_link_tells_whose_it_is_with_the_time_it_came
+    orphan_without_a_link_stays_where_it_is
+    event_of_an_unknown_adapter_is_merged_once_the_adapter_is_hosted
+    event_from_a_clock_that_is_ahead_is_merged_when_ours_has_come_near
+    other_content_under_a_known_event_id_is_refused_by_name_and_a_repetition_is_not
+}
+
 /// How many records of a system are in a state.
 fn count(counts: &Counts, system: &str, state: &str) -> i64 {
     counts
@@ -23,7 +31,6 @@ async fn inbox(site: &Site, system: &str, state: &str, expected: i64) {
     .await;
 }
 
-#[tokio::test(flavor = "multi_thread")]
 async fn orphan_is_taken_when_a_link_tells_whose_it_is_with_the_time_it_came() {
     let target = Target::start().await;
     let desk = desk();
@@ -59,7 +66,6 @@ async fn orphan_is_taken_when_a_link_tells_whose_it_is_with_the_time_it_came() {
     site.stop().await;
 }
 
-#[tokio::test(flavor = "multi_thread")]
 async fn orphan_without_a_link_stays_where_it_is() {
     let desk = desk();
     let site = Site::start(&[
@@ -76,7 +82,6 @@ async fn orphan_without_a_link_stays_where_it_is() {
     site.stop().await;
 }
 
-#[tokio::test(flavor = "multi_thread")]
 async fn event_of_an_unknown_adapter_is_merged_once_the_adapter_is_hosted() {
     let target = Target::start().await;
     let site = Site::start(&[("book", MANIFEST, &target.url)]).await;
@@ -100,13 +105,12 @@ async fn event_of_an_unknown_adapter_is_merged_once_the_adapter_is_hosted() {
     site.stop().await;
 }
 
-#[tokio::test(flavor = "multi_thread")]
 async fn event_from_a_clock_that_is_ahead_is_merged_when_ours_has_come_near() {
     let site = Site::start(&[("office", OFFICE, "http://127.0.0.1:9")]).await;
     site.says("/hooks/office", &patch("O-1", 1)).await;
     let mut early = site.said().await;
     early.id = format!("early-{}", early.id);
-    early.source = "/elsewhere/office".to_owned();
+    "/elsewhere/office".clone_into(&mut early.source);
     let hour = u64::try_from(jiff::SignedDuration::from_hours(1).as_millis()).unwrap();
     early.hlc.wall_ms += hour;
     assert_eq!(site.hear(&early).await, [true]);
@@ -118,14 +122,13 @@ async fn event_from_a_clock_that_is_ahead_is_merged_when_ours_has_come_near() {
     site.stop().await;
 }
 
-#[tokio::test(flavor = "multi_thread")]
 async fn other_content_under_a_known_event_id_is_refused_by_name_and_a_repetition_is_not() {
     let site = Site::start(&[("office", OFFICE, "http://127.0.0.1:9")]).await;
     site.says("/hooks/office", &patch("O-1", 1)).await;
     let event = site.said().await;
     assert_eq!(site.hear(&event).await, [true]);
     let mut other = event.clone();
-    other.subject = "another".to_owned();
+    "another".clone_into(&mut other.subject);
     assert_eq!(site.hear(&other).await, [true]);
     inbox(&site, "office", "refused", 1).await;
     let letters = site.store().dead_letters(9).await.unwrap();

@@ -8,6 +8,10 @@
     reason = "a test that cannot go on fails where it stands"
 )]
 
+#[path = "../stores/mod.rs"]
+#[macro_use]
+mod stores;
+
 mod batches;
 mod batches_across;
 mod broker;
@@ -28,6 +32,7 @@ mod own_word;
 mod privacy;
 mod repeats;
 mod reports;
+mod shared_store;
 mod sick;
 mod steps;
 mod steps_unseen;

@@ -6,6 +6,17 @@ use serde_json::{Value, json};
 
 use crate::support::{Act, Bench, Target, code, row};
 
+on_both_stores! {
+    statuses_that_came_while_the_target_was_away_are_taken_one_by_one
+    nothing_is_asked_where_nothing_is_to_be_done
+    action_whose_end_nobody_saw_is_looked_at_and_repeated_only_if_it_did_not_take_effect
+    target_that_takes_an_action_and_does_not_move_is_asked_again_when_it_must_show_and_then_left_to_a_person
+    target_that_shows_late_what_it_did_is_not_told_again
+    action_that_is_refused_parks_the_dossier_and_the_next_version_asks_and_tries_again
+    target_whose_officers_went_ahead_is_asked_and_never_taken_back
+    dossier_that_stands_twice_in_the_target_is_for_a_person
+}
+
 /// An office that takes a dossier from state to state.
 pub(crate) const MANIFEST: &str = r#"lienthong = 1
 title = "Phòng một cửa của bài thử"
@@ -99,7 +110,6 @@ async fn one(bench: &Bench) -> lienthong::store::Delivery {
     bench.row(&code(1), "office", "status").await
 }
 
-#[tokio::test(flavor = "multi_thread")]
 async fn statuses_that_came_while_the_target_was_away_are_taken_one_by_one() {
     let target = Target::start().await;
     let bench = bench(&target).await;
@@ -145,7 +155,6 @@ async fn statuses_that_came_while_the_target_was_away_are_taken_one_by_one() {
     assert!(target.calls("/act").iter().all(|call| call.body["no"] == "N1"));
 }
 
-#[tokio::test(flavor = "multi_thread")]
 async fn nothing_is_asked_where_nothing_is_to_be_done() {
     let target = Target::start().await;
     let bench = bench(&target).await;
@@ -161,7 +170,6 @@ async fn nothing_is_asked_where_nothing_is_to_be_done() {
     assert_eq!((row.state, row.applied), (State::Applied, Some(row.desired)));
 }
 
-#[tokio::test(flavor = "multi_thread")]
 async fn action_whose_end_nobody_saw_is_looked_at_and_repeated_only_if_it_did_not_take_effect() {
     let ends = [
         (Act::DoAndCut, true),
@@ -175,7 +183,8 @@ async fn action_whose_end_nobody_saw_is_looked_at_and_repeated_only_if_it_did_no
         bench.tell(&at(4, 0)).await;
         let settle = bench.now() + SignedDuration::from_secs(90);
         assert_eq!(bench.work("office").await, Some(settle));
-        assert_eq!(one(&bench).await.state, State::InDoubt { until: settle });
+        let until = bench.steady() + SignedDuration::from_secs(90);
+        assert_eq!(one(&bench).await.state, State::InDoubt { until });
         // a newer status waits as well
         bench.advance(89);
         bench.tell(&at(9, 10)).await;
@@ -193,7 +202,6 @@ async fn action_whose_end_nobody_saw_is_looked_at_and_repeated_only_if_it_did_no
     }
 }
 
-#[tokio::test(flavor = "multi_thread")]
 async fn target_that_takes_an_action_and_does_not_move_is_asked_again_when_it_must_show_and_then_left_to_a_person()
  {
     let target = Target::start().await;
@@ -217,7 +225,6 @@ async fn target_that_takes_an_action_and_does_not_move_is_asked_again_when_it_mu
     assert_eq!(told(&target), ["accepted"]);
 }
 
-#[tokio::test(flavor = "multi_thread")]
 async fn target_that_shows_late_what_it_did_is_not_told_again() {
     let target = Target::start().await;
     let bench = bench(&target).await;
@@ -247,7 +254,6 @@ async fn target_that_shows_late_what_it_did_is_not_told_again() {
     assert_eq!(told(&target), ["accepted"]);
 }
 
-#[tokio::test(flavor = "multi_thread")]
 async fn action_that_is_refused_parks_the_dossier_and_the_next_version_asks_and_tries_again() {
     let target = Target::start().await;
     let bench = bench(&target).await;
@@ -286,7 +292,6 @@ async fn action_that_is_refused_parks_the_dossier_and_the_next_version_asks_and_
     assert_eq!(stands(&two), "accepted");
 }
 
-#[tokio::test(flavor = "multi_thread")]
 async fn target_whose_officers_went_ahead_is_asked_and_never_taken_back() {
     let target = Target::start().await;
     let bench = bench(&target).await;
@@ -304,7 +309,6 @@ async fn target_whose_officers_went_ahead_is_asked_and_never_taken_back() {
     assert_eq!(one(&bench).await.state, State::Applied);
 }
 
-#[tokio::test(flavor = "multi_thread")]
 async fn dossier_that_stands_twice_in_the_target_is_for_a_person() {
     let target = Target::start().await;
     let bench = bench(&target).await;

@@ -23,7 +23,8 @@ use lienthong::store::{
 use sqlx::sqlite::{SqliteConnectOptions, SqlitePool};
 use tempfile::TempDir;
 
-use crate::support::{Database, code};
+use crate::stores::Database;
+use crate::support::code;
 
 /// Where a store lies; it can be opened again and again.
 struct Place {
@@ -103,6 +104,7 @@ macro_rules! conformance {
         records::records_that_were_taken_are_all_kept
         records::refused_record_is_found_by_its_code_until_a_newer_one_is_taken
         records::dead_letter_tells_cause_and_keeps_the_raw_record
+        records::dead_letters_are_listed_oldest_first_of_whatever_kind_they_are
         records::outbox_keeps_its_order_and_forgets_what_is_said
         records::journal_knows_what_was_merged
         records::shadows_cursors_and_replicas_are_replaced

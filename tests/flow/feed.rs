@@ -4,7 +4,12 @@ use serde_json::{Value, json};
 
 use crate::support::{calls, finals, portal, reports, settle_told, tell, tell_all, verdict_for, world};
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+on_both_stores! {
+    dossiers_fed_twice_change_nothing_and_cause_no_call
+    reports_in_reverse_order_end_as_those_in_order_do
+    papers_and_fees_that_the_record_no_longer_lists_go_from_the_portal_too
+}
+
 async fn dossiers_fed_twice_change_nothing_and_cause_no_call() {
     let world = world(None, &[]).await;
     let reports = reports().await;
@@ -29,7 +34,6 @@ async fn dossiers_fed_twice_change_nothing_and_cause_no_call() {
     world.stop(false).await;
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn reports_in_reverse_order_end_as_those_in_order_do() {
     let reports = reports().await;
     let forward = world(None, &[]).await;
@@ -57,7 +61,6 @@ async fn reports_in_reverse_order_end_as_those_in_order_do() {
     backward.stop(false).await;
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn papers_and_fees_that_the_record_no_longer_lists_go_from_the_portal_too() {
     let world = world(None, &[]).await;
     let size = |row: &Value, list: &str| row[list].as_array().map_or(0, Vec::len);

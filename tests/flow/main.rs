@@ -3,6 +3,10 @@
 
 #![expect(clippy::unwrap_used, reason = "a test stops at what it did not foresee")]
 
+#[path = "../stores/mod.rs"]
+#[macro_use]
+mod stores;
+
 mod admin;
 mod demo;
 mod feed;

@@ -6,6 +6,16 @@ use serde_json::{Value, json};
 
 use crate::support::{Adapters, ask, by_code, calls, code, dossiers, portal, settle, verdict, world};
 
+on_both_stores! {
+    second_node_goes_on_where_the_first_one_stopped
+    list_longer_than_a_page_is_read_to_its_end
+    rows_that_are_listed_again_say_nothing_new
+    session_lost_between_two_pages_is_renewed_once_and_nothing_is_lost
+    row_with_an_impossible_change_time_is_refused_and_the_page_it_stands_on_arrives
+    states_that_came_and_went_unseen_do_not_keep_the_portal_from_the_last_one
+    completion_after_a_supplement_that_nobody_saw_come_in_is_a_completion
+}
+
 const LIST: &str = "GET /HoSo/DanhSachThayDoi";
 
 fn asked(world: &World) -> u64 {
@@ -39,7 +49,6 @@ fn asking_every(time: &str) -> Adapters {
     )
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn second_node_goes_on_where_the_first_one_stopped() {
     let mut rows = dossiers();
     rows.sort_by_key(|row| row["NgayCapNhat"].to_string());
@@ -75,7 +84,6 @@ async fn second_node_goes_on_where_the_first_one_stopped() {
     world.stop(false).await;
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn list_longer_than_a_page_is_read_to_its_end() {
     let adapters = asking_every("1d").replace("one-stop/sandbox.toml", "page_size = 50", "page_size = 7");
     let world = world(Some(adapters.folder()), &dossiers()).await;
@@ -86,7 +94,6 @@ async fn list_longer_than_a_page_is_read_to_its_end() {
     world.stop(false).await;
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn rows_that_are_listed_again_say_nothing_new() {
     let adapters = asking_every("1s");
     let mut rows = dossiers();
@@ -107,7 +114,6 @@ async fn rows_that_are_listed_again_say_nothing_new() {
     world.stop(false).await;
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn session_lost_between_two_pages_is_renewed_once_and_nothing_is_lost() {
     // A one-stop that forgets the first session as soon as it has given the first page.
     let forget = "\n| if .body.trang == 1 and ($db.PhienLam | length) == 1 then
@@ -132,7 +138,6 @@ async fn session_lost_between_two_pages_is_renewed_once_and_nothing_is_lost() {
     world.stop(false).await;
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn row_with_an_impossible_change_time_is_refused_and_the_page_it_stands_on_arrives() {
     let adapters = asking_every("1d");
     let mut rows = dossiers();
@@ -188,7 +193,6 @@ async fn status(world: &World, code: &str) -> Value {
     shown["status"].clone()
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn states_that_came_and_went_unseen_do_not_keep_the_portal_from_the_last_one() {
     // Accepted when it was first seen; returned, after five other states, when it was seen again.
     let world = seen_after(&[6]).await;
@@ -196,7 +200,6 @@ async fn states_that_came_and_went_unseen_do_not_keep_the_portal_from_the_last_o
     world.stop(false).await;
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn completion_after_a_supplement_that_nobody_saw_come_in_is_a_completion() {
     // Seen waiting for a supplement, then completed: that it was worked on in between, only its steps tell.
     let world = seen_after(&[2, 3]).await;

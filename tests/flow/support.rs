@@ -15,6 +15,8 @@ use sha2::Sha256;
 use tempfile::TempDir;
 use tokio::time::Instant;
 
+use crate::stores;
+
 /// Longest time that anything in these tests may take; waits end as soon as what they wait for has come.
 const PATIENCE: Duration = Duration::from_mins(3);
 
@@ -83,6 +85,7 @@ pub(crate) async fn world_through(adapters: Option<&Path>, variant: Option<&str>
     let rows = before.iter().cloned().enumerate();
     let circumstances = Circumstances {
         variant: variant.map(str::to_owned),
+        store: stores::postgres(),
         ..Circumstances::default()
     };
     let (world, faults) = World::open_in(adapters, circumstances, rows).await.unwrap();

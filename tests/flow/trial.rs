@@ -7,7 +7,12 @@ use lienthong::demo::{Doubt, News, Options, Report, Trial, World, run as demo};
 use lienthong::sandbox::FaultKind;
 use serde_json::json;
 
+use crate::stores;
 use crate::support::{Adapters, code, install_tls, run};
+
+on_both_stores! {
+    demo_with_faults_is_true_and_once_and_every_fault_bites
+}
 
 async fn on_trial(options: Options) -> (World, Report) {
     install_tls();
@@ -18,11 +23,11 @@ fn options(dossiers: usize, seed: u64) -> Options {
     Options {
         dossiers: Some(dossiers),
         trial: Trial::new(seed),
+        store: stores::postgres(),
         ..Options::default()
     }
 }
 
-#[tokio::test(flavor = "multi_thread")]
 async fn demo_with_faults_is_true_and_once_and_every_fault_bites() {
     let (world, report) = on_trial(options(12, 11)).await;
     assert_eq!(report.findings, Vec::<String>::new());

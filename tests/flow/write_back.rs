@@ -15,6 +15,11 @@ use serde_json::{Map, Value, json};
 use tempfile::TempDir;
 use tokio::time::{Instant, sleep};
 
+on_both_stores! {
+    three_statuses_that_came_while_the_one_stop_was_down_are_taken_one_by_one
+    what_an_official_does_after_the_office_wins_and_is_not_undone
+}
+
 /// The official code of the one-stop's dossier.
 const CODE: &str = "000.00.14.H56-260305-0001";
 
@@ -102,7 +107,7 @@ impl Province {
         };
         let secrets: HashMap<&str, &str> = SECRETS.into();
         let config = Config {
-            store: format!("sqlite://{}", folder.path().join("lienthong.db").display()),
+            store: crate::stores::url(folder.path()),
             broker: "loopback:".to_owned(),
             listen: SocketAddr::from(([127, 0, 0, 1], 0)),
             socket: folder.path().join("admin.sock"),
@@ -227,7 +232,6 @@ fn steps(one_stop: &Sandbox) -> Vec<(i64, String)> {
         .collect()
 }
 
-#[tokio::test(flavor = "multi_thread")]
 async fn three_statuses_that_came_while_the_one_stop_was_down_are_taken_one_by_one() {
     let (province, one_stop) = Province::start().await;
     province
@@ -294,7 +298,6 @@ async fn three_statuses_that_came_while_the_one_stop_was_down_are_taken_one_by_o
     province.node.stop().await;
 }
 
-#[tokio::test(flavor = "multi_thread")]
 async fn what_an_official_does_after_the_office_wins_and_is_not_undone() {
     let (province, one_stop) = Province::start().await;
     province

@@ -14,6 +14,11 @@ use crate::proxy::Way;
 use crate::support::until;
 use crate::world::{Design, World};
 
+on_both_stores! {
+    daemon_killed_at_any_moment_under_a_mixed_target_keeps_its_promise
+    target_that_dies_again_and_again_with_calls_open_has_everything_once
+}
+
 /// Waits until the target has had so many requests.
 async fn asked(world: &World, requests: u64) {
     let asked = until("the target is asked", async || {
@@ -59,7 +64,6 @@ async fn process_that_sleeps_through_its_settle_time_in_a_call_doubles_nothing_a
     }
 }
 
-#[tokio::test(flavor = "multi_thread")]
 async fn target_that_dies_again_and_again_with_calls_open_has_everything_once() {
     for class in [Class::Keyed, Class::AppendShown, Class::Steps] {
         let mut world = World::start(Design::sound(3, class)).await.unwrap();
@@ -118,7 +122,6 @@ async fn target_that_was_restored_from_a_backup_has_again_what_is_said_after_tha
     assert_eq!(left.violations(), [lost, differs]);
 }
 
-#[tokio::test(flavor = "multi_thread")]
 async fn daemon_killed_at_any_moment_under_a_mixed_target_keeps_its_promise() {
     for class in [Class::Keyed, Class::Reporting] {
         let mut world = World::start(Design {

@@ -18,6 +18,10 @@ use crate::node::{Address, Node, Site};
 use crate::oracle::mishap::Roll;
 use crate::support::{folder, install_tls, tail};
 
+on_both_stores! {
+    ten_kills_while_sixty_dossiers_are_worked_on_lose_nothing_and_double_nothing
+}
+
 /// How often the daemon is killed.
 const KILLS: u64 = 10;
 
@@ -82,7 +86,6 @@ fn held(portal: &Sandbox) -> usize {
     portal.rows("HoSo").len() + portal.rows("TienDo").len()
 }
 
-#[tokio::test(flavor = "multi_thread")]
 async fn ten_kills_while_sixty_dossiers_are_worked_on_lose_nothing_and_double_nothing() {
     install_tls();
     let folder = folder();

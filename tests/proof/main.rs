@@ -8,12 +8,17 @@
 
 #[path = "../oracle/mod.rs"]
 mod oracle;
+#[path = "../stores/mod.rs"]
+#[macro_use]
+mod stores;
 
 mod bad;
+mod cable;
 mod cell;
 mod checks;
 mod controls;
 mod cover;
+mod database;
 mod deaths;
 mod demo;
 mod judge;

@@ -12,6 +12,7 @@ use lienthong::store::{self, Store};
 use rustix::process::{Pid, Signal, kill_process};
 use tokio::time::{Instant, sleep, timeout};
 
+use crate::stores;
 use crate::support::{LIMIT, Process, install_tls, is_stopped, tail, until};
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_lienthong");
@@ -70,6 +71,7 @@ pub(crate) struct Site<'a> {
 /// A daemon that is started again whenever it dies.
 pub(crate) struct Node {
     folder: PathBuf,
+    store: String,
     hook: &'static str,
     process: Process,
     address: Address,
@@ -99,9 +101,11 @@ impl Node {
             listen,
             hook,
         } = site;
-        configure(folder, "admin.sock", adapters, systems, listen);
+        let store = stores::url(folder);
+        configure(folder, &store, adapters, systems, listen);
         let mut node = Self {
             folder: folder.to_owned(),
+            store,
             hook,
             process: spawn(folder, failpoint),
             address,
@@ -272,17 +276,18 @@ impl Node {
         if !end.success() {
             return Err(format!("the daemon was told to end, and ended with {end}"));
         }
-        let url = format!("sqlite://{}/lienthong.db", self.folder.display());
-        let store = store::open(&url).await.map_err(|error| error.to_string())?;
+        let store = store::open(&self.store)
+            .await
+            .map_err(|error| error.to_string())?;
         Ok((store, self.log()))
     }
 }
 
-fn configure(folder: &Path, socket: &str, adapters: &Path, systems: &str, listen: &str) {
+fn configure(folder: &Path, store: &str, adapters: &Path, systems: &str, listen: &str) {
     let (place, adapters) = (folder.display(), adapters.display());
     let config = format!(
-        "[store]\nurl = \"sqlite://{place}/lienthong.db\"\n[http]\nlisten = \"{listen}\"\n\
-         [admin]\nsocket = \"{place}/{socket}\"\n[adapters]\nfolder = \"{adapters}\"\n{systems}"
+        "[store]\nurl = \"{store}\"\n[http]\nlisten = \"{listen}\"\n\
+         [admin]\nsocket = \"{place}/admin.sock\"\n[adapters]\nfolder = \"{adapters}\"\n{systems}"
     );
     std::fs::write(folder.join("lienthong.toml"), config).unwrap();
 }

@@ -22,7 +22,7 @@ use std::time::Duration;
 use futures_util::future::join_all;
 use jiff::Timestamp;
 
-use super::{Progress, Shared, StageError, pause};
+use super::{CALLS, Progress, Shared, StageError, pause};
 use crate::adapter::{Adapter, Push, Verdict, Word};
 use crate::connector::{Connector, Exchange};
 use crate::dossier::fold_code;
@@ -46,9 +46,6 @@ use changes::{Changes, Lesson, key};
 use end::Settled;
 use plan::{Known, Plan};
 use work::Way;
-
-/// Calls that one exchange may take, each as long as the time-out: log in, call, log in anew, call again.
-const CALLS: u32 = 4;
 
 /// How much longer than its exchange a step may take, before another node may look at the same dossiers.
 const MARGIN: Duration = Duration::from_secs(30);

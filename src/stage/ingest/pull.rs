@@ -18,10 +18,7 @@ use crate::connector::Connector;
 use crate::fault::Fault;
 use crate::jq::{Mark, Scope};
 use crate::retry::Policy;
-use crate::stage::{Progress, Shared, StageError};
-
-/// Calls that one exchange may take, each as long as the time-out: log in, call, log in anew, call again.
-const CALLS: u32 = 4;
+use crate::stage::{CALLS, Progress, Shared, StageError};
 
 /// The stage: one for each pull of each hosted adapter.
 pub struct Puller {

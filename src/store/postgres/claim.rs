@@ -19,8 +19,10 @@ use jiff::Timestamp;
 use sqlx::Connection;
 use sqlx::postgres::{PgConnectOptions, PgConnection, PgPool};
 use tokio::sync::Mutex;
+use tokio::time::timeout;
 use uuid::Uuid;
 
+use super::session::InTime;
 use super::{batch, session};
 use crate::dossier::{DossierCode, DossierId};
 use crate::store::{Claim, CodeKey, StoreError};
@@ -82,6 +84,7 @@ pub(super) async fn lock(
             .bind(DOSSIERS)
             .bind(&*held)
             .fetch_all(&mut *connection)
+            .in_time()
             .await?;
         if slots.is_empty() {
             return Ok(());
@@ -100,6 +103,7 @@ pub(super) async fn no_create_is_settled(
         .bind(CREATES)
         .bind(adapter)
         .execute(connection)
+        .in_time()
         .await?;
     Ok(())
 }
@@ -119,6 +123,7 @@ pub(super) async fn creates_are_settled(
     .bind(CREATES)
     .bind(adapters)
     .execute(connection)
+    .in_time()
     .await?;
     Ok(())
 }
@@ -129,6 +134,7 @@ pub(super) async fn journal(connection: &mut PgConnection) -> Result<(), StoreEr
     sqlx::query("select pg_advisory_xact_lock($1, 0)")
         .bind(JOURNAL)
         .execute(connection)
+        .in_time()
         .await?;
     Ok(())
 }
@@ -149,7 +155,23 @@ pub(super) async fn take(
         .bind(None::<Vec<Uuid>>)
         .bind(claim.until.as_millisecond())
         .fetch_all(pool)
+        .in_time()
         .await?)
+}
+
+/// Gives up the claims and leases of this holder, or everybody's.
+pub(super) async fn clear(pool: &PgPool, holder: Option<&str>) -> Result<(), StoreError> {
+    for statement in [
+        "delete from claim where $1::text is null or holder = $1",
+        "delete from lease where $1::text is null or holder = $1",
+    ] {
+        sqlx::query(statement)
+            .bind(holder)
+            .execute(pool)
+            .in_time()
+            .await?;
+    }
+    Ok(())
 }
 
 /// The leases that this process has, and until when: who has one need not ask again before half of its time is over.
@@ -184,6 +206,7 @@ impl Leases {
         .bind(claim.until.as_millisecond())
         .bind(now.as_millisecond())
         .execute(pool)
+        .in_time()
         .await?;
         let taken = taken.rows_affected() > 0;
         let mut all = self.0.lock().await;
@@ -196,6 +219,9 @@ impl Leases {
         Ok(taken)
     }
 }
+
+/// A process that has just died or ended is gone as soon as the server sees that; so long it is waited for.
+const GIVEN_UP: &str = "set lock_timeout = '3s'";
 
 /// How long the guard is believed to stand without being asked.
 const TRUSTED: Duration = Duration::from_secs(5);
@@ -210,8 +236,15 @@ pub(super) struct Guard {
 
 struct Watch {
     alone: bool,
-    connection: Option<PgConnection>,
+    session: Option<Session>,
+    /// The last session that had the lock: number of its process, and when that began.
+    last: (i32, String),
     seen: Instant,
+}
+
+struct Session {
+    connection: PgConnection,
+    name: (i32, String),
 }
 
 impl Guard {
@@ -226,9 +259,11 @@ impl Guard {
     /// Takes the lock, for the rest of the process's life.
     pub(super) async fn take(&self, alone: bool) -> Result<(), StoreError> {
         let mut state = self.state.lock().await;
+        let session = self.locked(alone, None).await?;
         *state = Some(Watch {
             alone,
-            connection: Some(self.locked(alone).await?),
+            last: session.name.clone(),
+            session: Some(session),
             seen: Instant::now(),
         });
         Ok(())
@@ -240,34 +275,61 @@ impl Guard {
         let Some(watch) = state.as_mut() else {
             return Ok(());
         };
-        if watch.connection.is_some() && watch.seen.elapsed() < TRUSTED {
+        if watch.session.is_some() && watch.seen.elapsed() < TRUSTED {
             return Ok(());
         }
-        if let Some(mut connection) = watch.connection.take()
-            && let Ok(Ok(())) = tokio::time::timeout(TRUSTED, connection.ping()).await
+        let mut session = watch.session.take();
+        if let Some(held) = &mut session
+            && !matches!(timeout(TRUSTED, held.connection.ping()).await, Ok(Ok(())))
         {
-            watch.connection = Some(connection);
-        } else {
-            watch.connection = Some(self.locked(watch.alone).await?);
+            session = None;
         }
+        let session = match session {
+            Some(session) => session,
+            None => self.locked(watch.alone, Some(&watch.last)).await?,
+        };
+        watch.last = session.name.clone();
+        watch.session = Some(session);
         watch.seen = Instant::now();
         Ok(())
     }
 
-    async fn locked(&self, alone: bool) -> Result<PgConnection, StoreError> {
+    /// A session that has the lock. The server may not have noticed yet that the `last` one that we had is broken.
+    async fn locked(&self, alone: bool, last: Option<&(i32, String)>) -> Result<Session, StoreError> {
         let mut connection = session::connect(&self.options).await?;
-        let lock = if alone {
-            "select pg_try_advisory_lock($1, 0)"
-        } else {
-            "select pg_try_advisory_lock_shared($1, 0)"
-        };
-        let locked: bool = sqlx::query_scalar(lock)
-            .bind(GUARD)
-            .fetch_one(&mut connection)
+        if let Some((process, begun)) = last {
+            sqlx::query(
+                "select pg_terminate_backend(pid) from pg_stat_activity where pid = $1 and backend_start::text = $2",
+            )
+            .bind(process)
+            .bind(begun)
+            .execute(&mut connection)
+            .in_time()
             .await?;
-        if !locked {
-            return Err(StoreError::Shared(self.place.clone()));
         }
-        Ok(connection)
+        let name = sqlx::query_as(
+            "select pid, backend_start::text from pg_stat_activity where pid = pg_backend_pid()",
+        )
+        .fetch_one(&mut connection)
+        .in_time()
+        .await?;
+        let lock = if alone {
+            "select pg_advisory_lock($1, 0)"
+        } else {
+            "select pg_advisory_lock_shared($1, 0)"
+        };
+        sqlx::raw_sql(GIVEN_UP).execute(&mut connection).in_time().await?;
+        let locked = sqlx::query(lock)
+            .bind(GUARD)
+            .execute(&mut connection)
+            .in_time()
+            .await;
+        match locked {
+            Ok(_) => Ok(Session { connection, name }),
+            Err(sqlx::Error::Database(error)) if error.code().as_deref() == Some("55P03") => {
+                Err(StoreError::Shared(self.place.clone()))
+            }
+            Err(error) => Err(error.into()),
+        }
     }
 }

@@ -4,14 +4,17 @@
 use std::collections::HashMap;
 
 use jiff::Timestamp;
-use serde_json::{Value, json};
+use serde_json::json;
 use sqlx::Row;
 use sqlx::postgres::{PgConnection, PgPool, PgRow};
 use uuid::Uuid;
 
-use super::{batch, claim, delivery, dossier_id, inbox, text, time};
+use super::session::InTime;
+use super::{batch, claim, text};
 use crate::dossier::DossierId;
-use crate::store::{Decided, Decision, Fate, LettersOf, Now, StoreError, Verb, Walk};
+use crate::store::cells::Cells;
+use crate::store::letter::{Letter, delivery_letter, record_letter, sorted};
+use crate::store::{Decided, Decision, Fate, LettersOf, Now, StoreError, Verb, Walk, stored};
 
 /// Only one that is not being taken in just now: whoever does that writes what became of it.
 const RETRY_RECORDS: &str = "
@@ -52,92 +55,6 @@ const DISCARD_DELIVERIES: &str = "
     where dossier_id = r.dossier and delivery.item = r.item and adapter || '-' || push = r.place and state = 'parked'
     returning adapter, push, dossier_id, delivery.item, intent";
 
-/// The id of a dead letter, taken apart.
-enum Letter<'a> {
-    /// A record at this place in the inbox.
-    Record(i64),
-    /// A row of the ledger; adapter and push as they stand in the id.
-    Delivery {
-        place: &'a str,
-        dossier: DossierId,
-        item: &'a str,
-    },
-}
-
-impl<'a> Letter<'a> {
-    /// `None`: no dead letter has such an id.
-    fn parse(text: &'a str) -> Option<Self> {
-        if let Some(seq) = text.strip_prefix("inbox-") {
-            let seq = seq.parse().ok()?;
-            return (record_letter(seq) == text).then_some(Self::Record(seq));
-        }
-        let rest = text.strip_prefix("delivery-")?;
-        // Names have dashes too: the first id of a dossier shows where they end.
-        rest.match_indices('-').find_map(|(dash, _)| {
-            let (place, rest) = (rest.get(..dash)?, rest.get(dash + 1..)?);
-            let (id, item) = (rest.get(..ID)?, rest.get(ID..)?);
-            let dossier: DossierId = id.parse().ok()?;
-            let item = if item.is_empty() {
-                item
-            } else {
-                item.strip_prefix('-')?
-            };
-            (dossier.to_string() == id).then_some(Self::Delivery { place, dossier, item })
-        })
-    }
-}
-
-/// Length of a dossier's id as text.
-const ID: usize = 36;
-
-pub(super) fn record_letter(seq: i64) -> String {
-    format!("inbox-{seq}")
-}
-
-fn delivery_letter(row: &PgRow) -> Result<String, StoreError> {
-    let text = |column| row.try_get::<String, _>(column);
-    let (adapter, push, dossier, item) = (text("adapter")?, text("push")?, dossier_id(row)?, text("item")?);
-    let dash = if item.is_empty() { "" } else { "-" };
-    Ok(format!("delivery-{adapter}-{push}-{dossier}{dash}{item}"))
-}
-
-pub(super) fn decision(row: &PgRow) -> Result<Decision, StoreError> {
-    Ok(Decision {
-        at: time(row.try_get("at_ms")?),
-        by: row.try_get("decided_by")?,
-        letter: row.try_get("letter")?,
-        verb: match row.try_get::<&str, _>("verb")? {
-            "retry" => Verb::Retry,
-            _ => Verb::Discard,
-        },
-        reason: row.try_get("reason")?,
-    })
-}
-
-/// Decisions of one verb about one kind of letters, as the JSON objects that the statements read.
-#[derive(Default)]
-struct Sorted {
-    records: Vec<Value>,
-    deliveries: Vec<Value>,
-}
-
-fn sorted(decisions: &[Decision], verb: Verb) -> Sorted {
-    let mut sorted = Sorted::default();
-    for decision in decisions.iter().filter(|decision| decision.verb == verb) {
-        let reason = decision.reason.as_deref().unwrap_or("no reason given");
-        let cause = format!("by {}: {reason}", decision.by);
-        match Letter::parse(&decision.letter) {
-            Some(Letter::Record(seq)) => sorted.records.push(json!({"seq": seq, "cause": cause})),
-            Some(Letter::Delivery { place, dossier, item }) => {
-                let row = json!({"place": place, "dossier": dossier, "item": item, "cause": cause});
-                sorted.deliveries.push(row);
-            }
-            None => {}
-        }
-    }
-    sorted
-}
-
 pub(super) async fn decide(
     connection: &mut PgConnection,
     held: &mut Vec<i32>,
@@ -177,18 +94,8 @@ pub(super) async fn decide(
             if of_ledger && verb == Verb::Retry {
                 query = query.bind(now.as_millisecond()).bind(&asked);
             }
-            for row in query.fetch_all(&mut *connection).await? {
-                let dossier: Option<Uuid> = row.try_get("dossier_id")?;
-                decided.push(Decided {
-                    letter: if of_ledger {
-                        delivery_letter(&row)?
-                    } else {
-                        record_letter(row.try_get("seq")?)
-                    },
-                    system: row.try_get("adapter")?,
-                    dossier: dossier.map(DossierId),
-                    intent: row.try_get("intent")?,
-                });
+            for row in query.fetch_all(&mut *connection).in_time().await? {
+                decided.push(stored::decided(&row, of_ledger)?);
             }
         }
     }
@@ -220,6 +127,7 @@ async fn keep(
     )
     .bind(batch(rows))
     .execute(connection)
+    .in_time()
     .await?;
     Ok(())
 }
@@ -231,10 +139,11 @@ pub(super) async fn fate(pool: &PgPool, letter: &str) -> Result<Option<Fate>, St
             let row = sqlx::query("select state, cause, again from inbox where seq = $1")
                 .bind(seq)
                 .fetch_optional(pool)
+                .in_time()
                 .await?;
             let record = |row: &PgRow| {
                 Ok::<_, StoreError>(Now::Record {
-                    state: inbox::state(row)?,
+                    state: stored::record_state(row)?,
                     again: row.try_get("again")?,
                 })
             };
@@ -248,8 +157,9 @@ pub(super) async fn fate(pool: &PgPool, letter: &str) -> Result<Option<Fate>, St
             .bind(text(item))
             .bind(text(place))
             .fetch_optional(pool)
+            .in_time()
             .await?;
-            let row = row.as_ref().map(delivery::read).transpose()?;
+            let row = row.as_ref().map(stored::delivery).transpose()?;
             row.map(|row| Now::Delivery(Box::new(row)))
         }
     };
@@ -257,10 +167,11 @@ pub(super) async fn fate(pool: &PgPool, letter: &str) -> Result<Option<Fate>, St
     let last = sqlx::query("select * from decision where letter = $1 order by seq desc limit 1")
         .bind(text(letter))
         .fetch_optional(pool)
+        .in_time()
         .await?;
     Ok(Some(Fate {
         now,
-        decision: last.as_ref().map(decision).transpose()?,
+        decision: last.as_ref().map(stored::decision).transpose()?,
     }))
 }
 
@@ -285,6 +196,7 @@ pub(super) async fn letters(
         .bind(&of.cause)
         .bind(i64::from(limit))
         .fetch_all(pool)
+        .in_time()
         .await?;
         for row in &records {
             walk.record = row.try_get("seq")?;
@@ -310,12 +222,13 @@ pub(super) async fn letters(
     .bind(&of.cause)
     .bind(i64::from(left))
     .fetch_all(pool)
+    .in_time()
     .await?;
     for row in &deliveries {
         walk.delivery = Some((
             row.try_get("due_ms")?,
             row.try_get("push")?,
-            dossier_id(row)?.to_string(),
+            row.dossier("dossier_id")?.to_string(),
             row.try_get("item")?,
         ));
         letters.push(delivery_letter(row)?);

@@ -1,12 +1,9 @@
-//! The ledger's rows: reading one, and the statements that claim, pick and write what may be worked on.
+//! The ledger: the statements that claim, pick and write what may be worked on.
 
-use serde::de::DeserializeOwned;
-use serde_json::{Value, json};
-use sqlx::Row;
-use sqlx::postgres::PgRow;
+use serde_json::json;
 
-use super::{batch, document, dossier_id, time};
-use crate::store::{Delivery, Look, Outcome, Presence, State, StoreError};
+use super::batch;
+use crate::store::Look;
 
 /// How many rows are looked at for each that may be taken: a dossier may have several.
 const LOOKED_AT: u32 = 16;
@@ -63,8 +60,12 @@ pub(super) const CLAIM: &str = concat!(
     "with ",
     picked!(),
     ", given_up as (
-        delete from claim
-        where adapter = $1 and (holder = $4 or until_ms <= $3) and dossier_id not in (select dossier_id from picked)
+        -- who is about to take one of them is not waited for: he may wait for one that we have just taken
+        delete from claim where (adapter, dossier_id) in (
+            select c.adapter, c.dossier_id from claim c
+            where c.adapter = $1 and (c.holder = $4 or c.until_ms <= $3)
+              and c.dossier_id not in (select dossier_id from picked)
+            for update of c skip locked)
     )
     insert into claim (adapter, dossier_id, holder, until_ms)
     select distinct $1, dossier_id, $4, $6::bigint from picked order by dossier_id
@@ -133,98 +134,3 @@ pub(super) const SAVE: &str = "
       and d.attempt = r.fence
       and (not r.intended or (r.adapter, r.dossier) in (select adapter, dossier_id from claimed))
     returning d.dossier_id, d.push, d.item";
-
-/// A document in a column that may be empty.
-fn optional<T: DeserializeOwned>(row: &PgRow, column: &'static str) -> Result<Option<T>, StoreError> {
-    let text: Option<String> = row.try_get(column)?;
-    text.map(|text| document(column, &text)).transpose()
-}
-
-/// A row of `delivery`.
-pub(super) fn read(row: &PgRow) -> Result<Delivery, StoreError> {
-    let until: Option<i64> = row.try_get("until_ms")?;
-    let cause: Option<String> = row.try_get("cause")?;
-    let cause = || cause.clone().unwrap_or_default();
-    let at = time(until.unwrap_or_default());
-    let state = match row.try_get::<&str, _>("state")? {
-        "applied" => State::Applied,
-        "due" => State::Due,
-        "waiting" => State::Waiting {
-            requirement: row
-                .try_get::<Option<String>, _>("requirement")?
-                .unwrap_or_default(),
-            until: until.map(time),
-        },
-        "in_doubt" => State::InDoubt { until: at },
-        "backing_off" => State::BackingOff { next: at },
-        "parked" => State::Parked {
-            cause: document("cause", &cause())?,
-            held: row.try_get("held")?,
-        },
-        "skipped" => State::Skipped { reason: cause() },
-        _ => State::Discarded { reason: cause() },
-    };
-    let presence = match row.try_get::<&str, _>("presence")? {
-        "present" => Presence::Present,
-        "absent" => Presence::Absent,
-        _ => Presence::Unknown,
-    };
-    let moment = |column| row.try_get::<Option<i64>, _>(column).map(|ms| ms.map(time));
-    let count = |number: i64| u32::try_from(number).unwrap_or(u32::MAX);
-    Ok(Delivery {
-        adapter: row.try_get("adapter")?,
-        push: row.try_get("push")?,
-        dossier: dossier_id(row)?,
-        item: row.try_get("item")?,
-        ordinal: row.try_get("ordinal")?,
-        desired: row.try_get("desired")?,
-        applied: row.try_get("applied")?,
-        state,
-        created: time(row.try_get("created_ms")?),
-        due: time(row.try_get("due_ms")?),
-        attempt: row.try_get("attempt")?,
-        failures: count(row.try_get("failures")?),
-        failing_since: moment("failing_ms")?,
-        holder: row.try_get("holder")?,
-        presence,
-        remote: row.try_get("remote")?,
-        native_hash: row.try_get("native_hash")?,
-        mapping: row.try_get("mapping")?,
-        applied_at: moment("applied_ms")?,
-        intent: row.try_get("intent")?,
-        others: row.try_get("others")?,
-        target_state: optional(row, "target_state")?,
-        looked: moment("looked_ms")?,
-        batch_limit: row.try_get::<Option<i64>, _>("batch_limit")?.map(count),
-        recent: optional(row, "recent")?.unwrap_or_default(),
-        judged_by: row.try_get("judged_by")?,
-    })
-}
-
-/// The row as the JSON object that [`SAVE`] reads.
-pub(super) fn write(outcome: &Outcome) -> Value {
-    let row = &outcome.row;
-    let (state, until, requirement, cause, held) = match &row.state {
-        State::Applied => ("applied", None, None, None, false),
-        State::Due => ("due", None, None, None, false),
-        State::Waiting { requirement, until } => ("waiting", *until, Some(requirement.clone()), None, false),
-        State::InDoubt { until } => ("in_doubt", Some(*until), None, None, false),
-        State::BackingOff { next } => ("backing_off", Some(*next), None, None, false),
-        State::Parked { cause, held } => ("parked", None, None, Some(json!(cause).to_string()), *held),
-        State::Skipped { reason } => ("skipped", None, None, Some(reason.clone()), false),
-        State::Discarded { reason } => ("discarded", None, None, Some(reason.clone()), false),
-    };
-    json!({
-        "adapter": row.adapter, "push": row.push, "dossier": row.dossier, "item": row.item,
-        "version": outcome.version, "fence": outcome.fence, "intended": outcome.intended,
-        "applied": row.applied, "state": state,
-        "until": until.map(jiff::Timestamp::as_millisecond), "requirement": requirement, "cause": cause, "held": held,
-        "attempt": row.attempt, "failures": row.failures,
-        "failing": row.failing_since.map(jiff::Timestamp::as_millisecond), "holder": row.holder,
-        "presence": row.presence, "remote": row.remote, "native_hash": row.native_hash, "mapping": row.mapping,
-        "applied_at": row.applied_at.map(jiff::Timestamp::as_millisecond), "intent": row.intent,
-        "target_state": row.target_state.as_ref().map(ToString::to_string), "batch_limit": row.batch_limit,
-        "looked": row.looked.map(jiff::Timestamp::as_millisecond),
-        "recent": (!row.recent.is_empty()).then(|| json!(row.recent).to_string()), "judged_by": row.judged_by,
-    })
-}

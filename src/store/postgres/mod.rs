@@ -8,19 +8,21 @@
 use std::borrow::Cow;
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use jiff::Timestamp;
-use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
-use sqlx::migrate::{MigrateError, Migration, MigrationType, Migrator};
-use sqlx::postgres::{PgPool, PgRow};
-use sqlx::{AssertSqlSafe, Connection, Row, SqlSafeStr};
+use sqlx::migrate::MigrateError;
+use sqlx::postgres::{PgConnectOptions, PgPool};
+use sqlx::{Connection, Row};
+use tokio::time::timeout;
 use uuid::Uuid;
 
+use super::cells::{Cells, document, time};
 use super::{
     Claim, CodeKey, Counts, DeadLetter, Delivery, Fate, HeldRecord, Journaled, KeptRecord, LettersOf, Look,
-    Parent, Past, Replica, ReplicaSummary, Said, Store, StoreError, Transaction, Walk,
+    Parent, Past, Replica, ReplicaSummary, Said, Store, StoreError, Transaction, Walk, migrator, stored,
 };
 use crate::clock::{Anchor, Clock, Steady};
 use crate::dossier::{DossierId, Hlc, Shadow, fold_code};
@@ -36,8 +38,17 @@ mod people;
 mod session;
 mod transaction;
 
+use session::InTime;
+
 /// Migrations, oldest first; a released one is never edited.
-const MIGRATIONS: [(i64, &str, &str); 1] = [(1, "start", include_str!("migrations/0001_start.sql"))];
+const MIGRATIONS: [(i64, &str, &str); 2] = [
+    (1, "start", include_str!("migrations/0001_start.sql")),
+    (
+        2,
+        "dead letters",
+        include_str!("migrations/0002_dead_letters.sql"),
+    ),
+];
 
 /// The store's connections and identity.
 pub(super) struct Postgres {
@@ -54,22 +65,21 @@ impl Postgres {
         let options = session::options(url)?;
         let mut first = session::connect(&options).await?;
         session::inspect(&mut first).await?;
-        first.close().await?;
+        first.close().in_time().await?;
+        migrate(&options).await?;
         let pool = session::pool(options.clone());
-        // Nodes that start at the same time wait for each other here.
-        migrator().run(&pool).await.map_err(|error| match error {
-            MigrateError::VersionMissing(version) => StoreError::Newer(version),
-            other => StoreError::Migration(other),
-        })?;
         sqlx::query("insert into meta (name, value) values ('store_id', $1) on conflict do nothing")
             .bind(Uuid::now_v7().simple().to_string())
             .execute(&pool)
+            .in_time()
             .await?;
         let id = sqlx::query_scalar("select value from meta where name = 'store_id'")
             .fetch_one(&pool)
+            .in_time()
             .await?;
         let number: String = sqlx::query_scalar("select current_setting('server_version')")
             .fetch_one(&pool)
+            .in_time()
             .await?;
         let number = number.split(' ').next().unwrap_or_default();
         let place = format!(
@@ -87,22 +97,20 @@ impl Postgres {
     }
 }
 
-fn migrator() -> Migrator {
-    let migrations = MIGRATIONS.map(|(version, name, sql)| {
-        Migration::new(
-            version,
-            name.into(),
-            MigrationType::Simple,
-            AssertSqlSafe(sql.to_owned()).into_sql_str(),
-            false,
-        )
-    });
-    Migrator::with_migrations(migrations.to_vec())
-}
+/// Longest time that the tables may take to be brought up to date; statements of it have no limit of their own.
+const MIGRATION_TIMEOUT: Duration = Duration::from_mins(30);
 
-/// A stored document, or which table held something else.
-fn document<T: DeserializeOwned>(what: &'static str, text: &str) -> Result<T, StoreError> {
-    serde_json::from_str(text).map_err(|source| StoreError::Document { what, source })
+/// Brings the tables up to date. Nodes that start at the same time wait for each other here.
+async fn migrate(options: &PgConnectOptions) -> Result<(), StoreError> {
+    let unhurried = [("statement_timeout", "0"), ("lock_timeout", "0")];
+    let pool = session::pool(options.clone().options(unhurried));
+    let migrated = timeout(MIGRATION_TIMEOUT, migrator(&MIGRATIONS).run(&pool)).await;
+    session::close(&pool).await;
+    match migrated.unwrap_or(Err(MigrateError::Execute(sqlx::Error::PoolTimedOut))) {
+        Ok(()) => Ok(()),
+        Err(MigrateError::VersionMissing(version)) => Err(StoreError::Newer(version)),
+        Err(other) => Err(StoreError::Migration(other)),
+    }
 }
 
 /// A batch as the JSON parameter of a statement.
@@ -134,30 +142,8 @@ fn without_nul(value: &mut Value) {
     }
 }
 
-fn time(ms: i64) -> Timestamp {
-    Timestamp::from_millisecond(ms).unwrap_or(Timestamp::UNIX_EPOCH)
-}
-
 fn ids(dossiers: &[DossierId]) -> Vec<Uuid> {
     dossiers.iter().map(|id| id.0).collect()
-}
-
-fn dossier_id(row: &PgRow) -> Result<DossierId, sqlx::Error> {
-    row.try_get("dossier_id").map(DossierId)
-}
-
-fn replica(row: &PgRow) -> Result<Replica, StoreError> {
-    Ok(Replica {
-        dossier: document("dossier", row.try_get("body")?)?,
-        version: row.try_get("version")?,
-        updated: time(row.try_get("updated_ms")?),
-    })
-}
-
-fn by_id(rows: &[PgRow]) -> Result<HashMap<DossierId, Replica>, StoreError> {
-    rows.iter()
-        .map(|row| replica(row).map(|replica| (replica.dossier.id, replica)))
-        .collect()
 }
 
 const REPLICAS: &str = "select body, version, updated_ms from dossier where id = any($1)";
@@ -173,15 +159,6 @@ fn code_keys(keys: &[CodeKey]) -> String {
     )
 }
 
-fn resolved(rows: &[PgRow]) -> Result<HashMap<CodeKey, DossierId>, StoreError> {
-    rows.iter()
-        .map(|row| {
-            let key = (row.try_get("system")?, row.try_get("code_key")?);
-            Ok((key, dossier_id(row)?))
-        })
-        .collect()
-}
-
 const SHADOWS: &str = "
     select adapter, dossier_id, body from shadow
     where (adapter, dossier_id) in (select adapter, id from json_to_recordset($1::json) as k(adapter text, id uuid))";
@@ -191,15 +168,6 @@ fn shadow_keys(keys: &[(String, DossierId)]) -> String {
         keys.iter()
             .map(|(adapter, id)| json!({"adapter": adapter, "id": id})),
     )
-}
-
-fn shadows(rows: &[PgRow]) -> Result<HashMap<(String, DossierId), Shadow>, StoreError> {
-    rows.iter()
-        .map(|row| {
-            let shadow = document("shadow", row.try_get("body")?)?;
-            Ok(((row.try_get("adapter")?, dossier_id(row)?), shadow))
-        })
-        .collect()
 }
 
 #[async_trait]
@@ -213,12 +181,22 @@ impl Store for Postgres {
     }
 
     async fn take(&self, alone: bool) -> Result<(), StoreError> {
-        self.guard.take(alone).await
+        self.guard.take(alone).await?;
+        if alone {
+            // Whoever had them is dead, or would be told so at its next transaction.
+            claim::clear(&self.pool, None).await?;
+        }
+        Ok(())
+    }
+
+    async fn leave(&self, holder: &str) -> Result<(), StoreError> {
+        claim::clear(&self.pool, Some(holder)).await
     }
 
     async fn clock(&self) -> Result<Hlc, StoreError> {
         let stored: Vec<String> = sqlx::query_scalar("select value from meta where name like 'clock %'")
             .fetch_all(&self.pool)
+            .in_time()
             .await?;
         stored.iter().try_fold(Hlc::default(), |last, text| {
             document("meta", text).map(|read: Hlc| last.max(read))
@@ -229,6 +207,7 @@ impl Store for Postgres {
     async fn steady(&self, clock: Arc<dyn Clock>) -> Result<Steady, StoreError> {
         let now: i64 = sqlx::query_scalar("select (extract(epoch from clock_timestamp()) * 1000)::bigint")
             .fetch_one(&self.pool)
+            .in_time()
             .await?;
         let anchor = Anchor::at(clock.as_ref(), time(now));
         Ok(Steady::new(clock, anchor))
@@ -237,7 +216,7 @@ impl Store for Postgres {
     async fn begin(&self) -> Result<Box<dyn Transaction>, StoreError> {
         self.guard.stands().await?;
         Ok(Box::new(transaction::PostgresTransaction::new(
-            self.pool.begin().await?,
+            self.pool.begin().in_time().await?,
         )))
     }
 
@@ -250,6 +229,7 @@ impl Store for Postgres {
         let rows: Vec<String> = sqlx::query_scalar("select body from outbox order by seq limit $1")
             .bind(i64::from(limit))
             .fetch_all(&self.pool)
+            .in_time()
             .await?;
         rows.iter().map(|body| document("outbox", body)).collect()
     }
@@ -273,13 +253,15 @@ impl Store for Postgres {
                 .bind(claim.holder)
                 .bind(Some(claimed))
                 .fetch_all(&self.pool)
+                .in_time()
                 .await?;
-            due = rows.iter().map(delivery::read).collect::<Result<_, _>>()?;
+            due = rows.iter().map(stored::delivery).collect::<Result<_, _>>()?;
         }
         let next: Option<i64> = sqlx::query_scalar(delivery::NEXT_DUE)
             .bind(adapter)
             .bind(now.as_millisecond())
             .fetch_one(&self.pool)
+            .in_time()
             .await?;
         Ok((due, next.map(time)))
     }
@@ -293,8 +275,9 @@ impl Store for Postgres {
             .bind(i64::from(limit))
             .bind(now.as_millisecond())
             .fetch_all(&self.pool)
+            .in_time()
             .await?;
-        rows.iter().map(delivery::read).collect()
+        rows.iter().map(stored::delivery).collect()
     }
 
     async fn records_again(
@@ -307,10 +290,11 @@ impl Store for Postgres {
     }
 
     async fn replicas(&self, dossiers: &[DossierId]) -> Result<HashMap<DossierId, Replica>, StoreError> {
-        by_id(
+        stored::replicas(
             &sqlx::query(REPLICAS)
                 .bind(ids(dossiers))
                 .fetch_all(&self.pool)
+                .in_time()
                 .await?,
         )
     }
@@ -319,10 +303,11 @@ impl Store for Postgres {
         &self,
         keys: &[(String, DossierId)],
     ) -> Result<HashMap<(String, DossierId), Shadow>, StoreError> {
-        shadows(
+        stored::shadows(
             &sqlx::query(SHADOWS)
                 .bind(shadow_keys(keys))
                 .fetch_all(&self.pool)
+                .in_time()
                 .await?,
         )
     }
@@ -339,11 +324,12 @@ impl Store for Postgres {
         .bind(adapter)
         .bind(ids(dossiers))
         .fetch_all(&self.pool)
+        .in_time()
         .await?;
         rows.iter()
             .map(|row| {
                 Ok((
-                    (dossier_id(row)?, row.try_get("push")?),
+                    (row.dossier("dossier_id")?, row.try_get("push")?),
                     Parent {
                         done: row.try_get("done")?,
                         remote: row.try_get("remote")?,
@@ -354,10 +340,11 @@ impl Store for Postgres {
     }
 
     async fn resolve(&self, keys: &[CodeKey]) -> Result<HashMap<CodeKey, DossierId>, StoreError> {
-        resolved(
+        stored::resolved(
             &sqlx::query(RESOLVE)
                 .bind(code_keys(keys))
                 .fetch_all(&self.pool)
+                .in_time()
                 .await?,
         )
     }
@@ -368,6 +355,7 @@ impl Store for Postgres {
                 .bind(adapter)
                 .bind(operation)
                 .fetch_optional(&self.pool)
+                .in_time()
                 .await?,
         )
     }
@@ -386,8 +374,9 @@ impl Store for Postgres {
         .bind(text(&fold_code(code)))
         .bind(id)
         .fetch_optional(&self.pool)
+        .in_time()
         .await?;
-        row.as_ref().map(replica).transpose()
+        row.as_ref().map(stored::replica).transpose()
     }
 
     async fn list_replicas(&self, limit: u32) -> Result<Vec<ReplicaSummary>, StoreError> {
@@ -398,8 +387,9 @@ impl Store for Postgres {
         let rows = sqlx::query(delivery::OF_DOSSIER)
             .bind(id.0)
             .fetch_all(&self.pool)
+            .in_time()
             .await?;
-        rows.iter().map(delivery::read).collect()
+        rows.iter().map(stored::delivery).collect()
     }
 
     async fn dead_letters(&self, limit: u32) -> Result<Vec<DeadLetter>, StoreError> {

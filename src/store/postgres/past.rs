@@ -1,20 +1,12 @@
 //! The journal as it is followed, and everything that happened to one dossier.
 
-use sqlx::Row;
-use sqlx::postgres::{PgPool, PgRow};
+use sqlx::postgres::PgPool;
 
-use super::{decide, document, inbox, text, time};
+use super::session::InTime;
+use super::text;
 use crate::dossier::DossierId;
-use crate::store::{Journaled, Past, PastRecord, SUPERSEDED, StoreError};
-
-fn journaled(row: &PgRow) -> Result<Journaled, StoreError> {
-    Ok(Journaled {
-        seq: row.try_get("seq")?,
-        recorded: time(row.try_get("received_ms")?),
-        code: row.try_get("code")?,
-        event: document("journal", row.try_get("body")?)?,
-    })
-}
+use crate::store::cells::Cells;
+use crate::store::{Journaled, Past, PastRecord, SUPERSEDED, StoreError, stored};
 
 pub(super) async fn journal(pool: &PgPool, after: i64, limit: u32) -> Result<Vec<Journaled>, StoreError> {
     let rows = sqlx::query(
@@ -24,8 +16,9 @@ pub(super) async fn journal(pool: &PgPool, after: i64, limit: u32) -> Result<Vec
     .bind(after)
     .bind(i64::from(limit))
     .fetch_all(pool)
+    .in_time()
     .await?;
-    rows.iter().map(journaled).collect()
+    rows.iter().map(stored::journaled).collect()
 }
 
 pub(super) async fn journal_before(pool: &PgPool, count: u32) -> Result<i64, StoreError> {
@@ -33,6 +26,7 @@ pub(super) async fn journal_before(pool: &PgPool, count: u32) -> Result<i64, Sto
         sqlx::query_scalar("select seq from journal order by seq desc limit 1 offset $1")
             .bind(i64::from(count))
             .fetch_optional(pool)
+            .in_time()
             .await?;
     Ok(place.unwrap_or(0))
 }
@@ -44,10 +38,12 @@ pub(super) async fn of(pool: &PgPool, id: DossierId, codes: &[String]) -> Result
     )
     .bind(id.0)
     .fetch_all(pool)
+    .in_time()
     .await?;
     let joined = sqlx::query("select id, seq from alias where dossier_id = $1 order by seq nulls first, id")
         .bind(id.0)
         .fetch_all(pool)
+        .in_time()
         .await?;
     let codes: Vec<_> = codes.iter().map(|code| text(code).into_owned()).collect();
     let records = sqlx::query(
@@ -60,21 +56,12 @@ pub(super) async fn of(pool: &PgPool, id: DossierId, codes: &[String]) -> Result
     .bind(id.0)
     .bind(SUPERSEDED)
     .fetch_all(pool)
+    .in_time()
     .await?;
     let records: Vec<PastRecord> = records
         .iter()
-        .map(|row| {
-            Ok(PastRecord {
-                id: decide::record_letter(row.try_get("seq")?),
-                adapter: row.try_get("adapter")?,
-                operation: row.try_get("operation")?,
-                observed: time(row.try_get("observed_ms")?),
-                state: inbox::state(row)?,
-                event: row.try_get("event_id")?,
-                mapping: row.try_get("mapping")?,
-            })
-        })
-        .collect::<Result<_, StoreError>>()?;
+        .map(stored::past_record)
+        .collect::<Result<_, _>>()?;
     let letters: Vec<&str> = records.iter().map(|record| record.id.as_str()).collect();
     // A record may have been decided about before anybody knew of which dossier it speaks.
     let decisions =
@@ -82,14 +69,15 @@ pub(super) async fn of(pool: &PgPool, id: DossierId, codes: &[String]) -> Result
             .bind(id.0)
             .bind(letters)
             .fetch_all(pool)
+            .in_time()
             .await?;
     Ok(Past {
-        events: events.iter().map(journaled).collect::<Result<_, _>>()?,
+        events: events.iter().map(stored::journaled).collect::<Result<_, _>>()?,
         joined: joined
             .iter()
-            .map(|row| Ok((row.try_get("id").map(DossierId)?, row.try_get("seq")?)))
+            .map(|row| Ok((row.dossier("id")?, row.number_if("seq")?)))
             .collect::<Result<_, StoreError>>()?,
         records,
-        decisions: decisions.iter().map(decide::decision).collect::<Result<_, _>>()?,
+        decisions: decisions.iter().map(stored::decision).collect::<Result<_, _>>()?,
     })
 }

@@ -8,15 +8,17 @@ use serde_json::json;
 use sqlx::{Postgres, Row};
 use uuid::Uuid;
 
+use super::session::InTime;
 use super::{
-    REPLICAS, RESOLVE, SHADOWS, batch, by_id, claim, code_keys, decide, delivery, document, dossier_id, ids,
-    inbox, join, resolved, shadow_keys, shadows, text,
+    REPLICAS, RESOLVE, SHADOWS, batch, claim, code_keys, decide, delivery, document, ids, inbox, join,
+    shadow_keys, text,
 };
 use crate::dossier::{DossierCode, DossierId, Hlc, Shadow};
 use crate::event::Event;
+use crate::store::cells::Cells;
 use crate::store::{
     CREATE_OPEN, CodeKey, Come, Decided, Decision, Delivery, InboxRow, Item, Outcome, Replica, RowKey,
-    SUPERSEDED, StoreError, Taken, Transaction, Wanted,
+    SUPERSEDED, StoreError, Taken, Transaction, Wanted, stored,
 };
 
 /// An open write transaction, and the slots of the locks that it has.
@@ -39,6 +41,7 @@ impl PostgresTransaction {
             sqlx::query(sql)
                 .bind(batch(rows))
                 .execute(&mut *self.inner)
+                .in_time()
                 .await?;
         }
         Ok(())
@@ -56,6 +59,7 @@ impl PostgresTransaction {
                 .bind(batch(rows))
                 .bind(now.as_millisecond())
                 .execute(&mut *self.inner)
+                .in_time()
                 .await?;
         }
         Ok(())
@@ -69,19 +73,21 @@ impl Transaction for PostgresTransaction {
     }
 
     async fn resolve(&mut self, keys: &[CodeKey]) -> Result<HashMap<CodeKey, DossierId>, StoreError> {
-        resolved(
+        stored::resolved(
             &sqlx::query(RESOLVE)
                 .bind(code_keys(keys))
                 .fetch_all(&mut *self.inner)
+                .in_time()
                 .await?,
         )
     }
 
     async fn replicas(&mut self, dossiers: &[DossierId]) -> Result<HashMap<DossierId, Replica>, StoreError> {
-        by_id(
+        stored::replicas(
             &sqlx::query(REPLICAS)
                 .bind(ids(dossiers))
                 .fetch_all(&mut *self.inner)
+                .in_time()
                 .await?,
         )
     }
@@ -90,10 +96,11 @@ impl Transaction for PostgresTransaction {
         &mut self,
         keys: &[(String, DossierId)],
     ) -> Result<HashMap<(String, DossierId), Shadow>, StoreError> {
-        shadows(
+        stored::shadows(
             &sqlx::query(SHADOWS)
                 .bind(shadow_keys(keys))
                 .fetch_all(&mut *self.inner)
+                .in_time()
                 .await?,
         )
     }
@@ -102,6 +109,7 @@ impl Transaction for PostgresTransaction {
         let rows: Vec<String> = sqlx::query_scalar("select body from journal where event_id = any($1)")
             .bind(events.iter().map(|id| text(id).into_owned()).collect::<Vec<_>>())
             .fetch_all(&mut *self.inner)
+            .in_time()
             .await?;
         rows.iter()
             .map(|body| document::<Event>("journal", body).map(|event| (event.id.clone(), event)))
@@ -112,9 +120,10 @@ impl Transaction for PostgresTransaction {
         let rows = sqlx::query("select id, dossier_id from alias where id = any($1)")
             .bind(ids(dossiers))
             .fetch_all(&mut *self.inner)
+            .in_time()
             .await?;
         rows.iter()
-            .map(|row| Ok((row.try_get("id").map(DossierId)?, dossier_id(row)?)))
+            .map(|row| Ok((row.dossier("id")?, row.dossier("dossier_id")?)))
             .collect()
     }
 
@@ -133,12 +142,13 @@ impl Transaction for PostgresTransaction {
                 .collect::<Vec<_>>(),
         )
         .fetch_all(&mut *self.inner)
+        .in_time()
         .await?;
         for row in &rows {
             found
                 .entry(row.try_get("modern")?)
                 .or_default()
-                .push(dossier_id(row)?);
+                .push(row.dossier("dossier_id")?);
         }
         Ok(found)
     }
@@ -152,6 +162,7 @@ impl Transaction for PostgresTransaction {
         )
         .bind(adapter)
         .fetch_all(&mut *self.inner)
+        .in_time()
         .await?;
         Ok(rows.into_iter().map(DossierId).collect())
     }
@@ -160,17 +171,21 @@ impl Transaction for PostgresTransaction {
         let rows = sqlx::query(delivery::OF_DOSSIER)
             .bind(id.0)
             .fetch_all(&mut *self.inner)
+            .in_time()
             .await?;
-        rows.iter().map(delivery::read).collect()
+        rows.iter().map(stored::delivery).collect()
     }
 
     async fn put_inbox(&mut self, rows: &[InboxRow]) -> Result<(), StoreError> {
-        let rows = rows.iter().zip(0..).map(|(row, seq)| inbox::write(row, seq));
+        let rows = rows
+            .iter()
+            .zip(0..)
+            .map(|(row, seq)| stored::write_record(row, seq));
         self.write(inbox::PUT, rows.collect()).await
     }
 
     async fn settle_records(&mut self, rows: &[(i64, InboxRow)]) -> Result<(), StoreError> {
-        let rows = rows.iter().map(|(seq, row)| inbox::write(row, *seq));
+        let rows = rows.iter().map(|(seq, row)| stored::write_record(row, *seq));
         self.write(inbox::SETTLE, rows.collect()).await
     }
 
@@ -197,6 +212,7 @@ impl Transaction for PostgresTransaction {
             .bind(adapter)
             .bind(version)
             .execute(&mut *self.inner)
+            .in_time()
             .await?;
         let deliveries = sqlx::query(
             "update delivery set state = 'due', cause = null, judged_by = null, due_ms = $3
@@ -206,6 +222,7 @@ impl Transaction for PostgresTransaction {
         .bind(version)
         .bind(now.as_millisecond())
         .execute(&mut *self.inner)
+        .in_time()
         .await?;
         Ok(records.rows_affected() + deliveries.rows_affected())
     }
@@ -221,6 +238,7 @@ impl Transaction for PostgresTransaction {
             .bind(batch(rows))
             .bind(SUPERSEDED)
             .execute(&mut *self.inner)
+            .in_time()
             .await?;
         Ok(())
     }
@@ -255,6 +273,7 @@ impl Transaction for PostgresTransaction {
         sqlx::query("delete from outbox where event_id = any($1)")
             .bind(events)
             .execute(&mut *self.inner)
+            .in_time()
             .await?;
         Ok(())
     }
@@ -268,6 +287,7 @@ impl Transaction for PostgresTransaction {
         .bind(operation)
         .bind(text(body))
         .execute(&mut *self.inner)
+        .in_time()
         .await?;
         Ok(())
     }
@@ -282,6 +302,7 @@ impl Transaction for PostgresTransaction {
         .bind(operation)
         .bind(i64::try_from(by).unwrap_or(i64::MAX))
         .fetch_one(&mut *self.inner)
+        .in_time()
         .await?;
         Ok(u64::try_from(last).unwrap_or(0).saturating_sub(by))
     }
@@ -297,6 +318,7 @@ impl Transaction for PostgresTransaction {
         )
         .bind(json!(hlc).to_string())
         .execute(&mut *self.inner)
+        .in_time()
         .await?;
         Ok(())
     }
@@ -343,6 +365,7 @@ impl Transaction for PostgresTransaction {
                 .bind(gone.0)
                 .bind(stays.0)
                 .execute(&mut *self.inner)
+                .in_time()
                 .await?;
         }
         Ok(())
@@ -423,12 +446,19 @@ impl Transaction for PostgresTransaction {
             return Ok(HashSet::new());
         }
         let rows = sqlx::query(delivery::SAVE)
-            .bind(batch(outcomes.iter().map(delivery::write)))
+            .bind(batch(outcomes.iter().map(stored::write_outcome)))
             .bind(now.as_millisecond())
             .fetch_all(&mut *self.inner)
+            .in_time()
             .await?;
         rows.iter()
-            .map(|row| Ok((dossier_id(row)?, row.try_get("push")?, row.try_get("item")?)))
+            .map(|row| {
+                Ok((
+                    row.dossier("dossier_id")?,
+                    row.try_get("push")?,
+                    row.try_get("item")?,
+                ))
+            })
             .collect()
     }
 
@@ -460,6 +490,6 @@ impl Transaction for PostgresTransaction {
     }
 
     async fn commit(self: Box<Self>) -> Result<(), StoreError> {
-        Ok(self.inner.commit().await?)
+        Ok(self.inner.commit().in_time().await?)
     }
 }

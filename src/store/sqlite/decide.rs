@@ -4,13 +4,13 @@
 use std::collections::HashMap;
 
 use jiff::Timestamp;
-use serde_json::{Value, json};
+use serde_json::json;
 use sqlx::Row;
 use sqlx::sqlite::{SqliteConnection, SqlitePool, SqliteRow};
 
-use super::{batch, delivery, inbox, time};
-use crate::dossier::DossierId;
-use crate::store::{Decided, Decision, Fate, LettersOf, Now, StoreError, Verb, Walk};
+use super::batch;
+use crate::store::letter::{Letter, delivery_letter, record_letter, sorted};
+use crate::store::{Decided, Decision, Fate, LettersOf, Now, StoreError, Verb, Walk, stored};
 
 /// Only one that is not being taken in just now: whoever does that writes what became of it. The plus keeps SQLite from
 /// going through all that is refused.
@@ -54,97 +54,6 @@ const DISCARD_DELIVERIES: &str = "
       and state = 'parked'
     returning adapter, push, dossier_id, item, intent";
 
-/// The id of a dead letter, taken apart.
-enum Letter<'a> {
-    /// A record at this place in the inbox.
-    Record(i64),
-    /// A row of the ledger; adapter and push as they stand in the id.
-    Delivery {
-        place: &'a str,
-        dossier: DossierId,
-        item: &'a str,
-    },
-}
-
-impl<'a> Letter<'a> {
-    /// `None`: no dead letter has such an id.
-    fn parse(text: &'a str) -> Option<Self> {
-        if let Some(seq) = text.strip_prefix("inbox-") {
-            let seq = seq.parse().ok()?;
-            return (record_letter(seq) == text).then_some(Self::Record(seq));
-        }
-        let rest = text.strip_prefix("delivery-")?;
-        // Names have dashes too: the first id of a dossier shows where they end.
-        rest.match_indices('-').find_map(|(dash, _)| {
-            let (place, rest) = (rest.get(..dash)?, rest.get(dash + 1..)?);
-            let (id, item) = (rest.get(..ID)?, rest.get(ID..)?);
-            let dossier: DossierId = id.parse().ok()?;
-            let item = if item.is_empty() {
-                item
-            } else {
-                item.strip_prefix('-')?
-            };
-            (dossier.to_string() == id).then_some(Self::Delivery { place, dossier, item })
-        })
-    }
-}
-
-/// Length of a dossier's id as text.
-const ID: usize = 36;
-
-pub(super) fn record_letter(seq: i64) -> String {
-    format!("inbox-{seq}")
-}
-
-fn delivery_letter(row: &SqliteRow) -> Result<String, StoreError> {
-    let text = |column| row.try_get::<String, _>(column);
-    let (adapter, push, dossier, item) = (
-        text("adapter")?,
-        text("push")?,
-        text("dossier_id")?,
-        text("item")?,
-    );
-    let dash = if item.is_empty() { "" } else { "-" };
-    Ok(format!("delivery-{adapter}-{push}-{dossier}{dash}{item}"))
-}
-
-pub(super) fn decision(row: &SqliteRow) -> Result<Decision, StoreError> {
-    Ok(Decision {
-        at: time(row.try_get("at_ms")?),
-        by: row.try_get("decided_by")?,
-        letter: row.try_get("letter")?,
-        verb: match row.try_get::<&str, _>("verb")? {
-            "retry" => Verb::Retry,
-            _ => Verb::Discard,
-        },
-        reason: row.try_get("reason")?,
-    })
-}
-
-/// Decisions of one verb about one kind of letters, as the JSON objects that the statements read.
-#[derive(Default)]
-struct Sorted {
-    records: Vec<Value>,
-    deliveries: Vec<Value>,
-}
-
-fn sorted(decisions: &[Decision], verb: Verb) -> Sorted {
-    let mut sorted = Sorted::default();
-    for decision in decisions.iter().filter(|decision| decision.verb == verb) {
-        let reason = decision.reason.as_deref().unwrap_or("no reason given");
-        let cause = format!("by {}: {reason}", decision.by);
-        match Letter::parse(&decision.letter) {
-            Some(Letter::Record(seq)) => sorted.records.push(json!({"seq": seq, "cause": cause})),
-            Some(Letter::Delivery { place, dossier, item }) => {
-                let row = json!({"place": place, "dossier": dossier, "item": item, "cause": cause});
-                sorted.deliveries.push(row);
-            }
-            None => {}
-        }
-    }
-    sorted
-}
-
 pub(super) async fn decide(
     connection: &mut SqliteConnection,
     decisions: &[Decision],
@@ -174,17 +83,7 @@ pub(super) async fn decide(
                 query = query.bind(now.as_millisecond()).bind(&asked);
             }
             for row in query.fetch_all(&mut *connection).await? {
-                let dossier: Option<String> = row.try_get("dossier_id")?;
-                decided.push(Decided {
-                    letter: if of_ledger {
-                        delivery_letter(&row)?
-                    } else {
-                        record_letter(row.try_get("seq")?)
-                    },
-                    system: row.try_get("adapter")?,
-                    dossier: dossier.as_deref().map(delivery::dossier_id).transpose()?,
-                    intent: row.try_get("intent")?,
-                });
+                decided.push(stored::decided(&row, of_ledger)?);
             }
         }
     }
@@ -231,7 +130,7 @@ pub(super) async fn fate(pool: &SqlitePool, letter: &str) -> Result<Option<Fate>
                 .await?;
             let record = |row: &SqliteRow| {
                 Ok::<_, StoreError>(Now::Record {
-                    state: inbox::state(row)?,
+                    state: stored::record_state(row)?,
                     again: row.try_get("again")?,
                 })
             };
@@ -246,7 +145,7 @@ pub(super) async fn fate(pool: &SqlitePool, letter: &str) -> Result<Option<Fate>
             .bind(place)
             .fetch_optional(pool)
             .await?;
-            let row = row.as_ref().map(delivery::read).transpose()?;
+            let row = row.as_ref().map(stored::delivery).transpose()?;
             row.map(|row| Now::Delivery(Box::new(row)))
         }
     };
@@ -257,7 +156,7 @@ pub(super) async fn fate(pool: &SqlitePool, letter: &str) -> Result<Option<Fate>
         .await?;
     Ok(Some(Fate {
         now,
-        decision: last.as_ref().map(decision).transpose()?,
+        decision: last.as_ref().map(stored::decision).transpose()?,
     }))
 }
 

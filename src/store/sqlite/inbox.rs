@@ -1,12 +1,9 @@
 //! The inbox: records as they came in, what became of them, and which of them are to be taken in anew.
 
 use jiff::Timestamp;
-use serde_json::{Value, json};
-use sqlx::Row;
-use sqlx::sqlite::{SqlitePool, SqliteRow};
+use sqlx::sqlite::SqlitePool;
 
-use super::{document, time};
-use crate::store::{EVENT, InboxRow, InboxState, KeptRecord, Said, StoreError};
+use crate::store::{EVENT, KeptRecord, Said, StoreError, stored};
 
 /// A record that is refused again after a person gave it up stays given up.
 pub(super) const PUT: &str = "
@@ -43,34 +40,6 @@ pub(super) const RELEASE: &str = "
 pub(super) const RELEASE_JUDGED: &str = "
     update inbox set again = 1 where adapter = ?1 and state = 'refused' and mapping <> ?2 and operation <> 'event'";
 
-/// The row as the JSON object that the statements read.
-pub(super) fn write(row: &InboxRow) -> Value {
-    let (state, cause) = match &row.state {
-        InboxState::Mapped => ("mapped", None),
-        InboxState::Waiting(reason) => ("waiting", Some(reason.clone())),
-        InboxState::Refused(fault) => ("refused", Some(json!(fault).to_string())),
-        InboxState::Ignored(reason) => ("ignored", Some(reason.clone())),
-    };
-    json!({
-        "adapter": row.adapter, "operation": row.operation, "observed": row.observed.as_millisecond(),
-        "raw_hash": row.raw_hash, "raw": row.raw, "state": state, "cause": cause, "code": row.code,
-        "dossier": row.dossier, "event": row.event, "mapping": row.mapping,
-        "until": row.until.map(Timestamp::as_millisecond),
-    })
-}
-
-/// What became of a record, from its row.
-pub(super) fn state(row: &SqliteRow) -> Result<InboxState, StoreError> {
-    let cause: Option<String> = row.try_get("cause")?;
-    let cause = cause.unwrap_or_default();
-    Ok(match row.try_get::<&str, _>("state")? {
-        "mapped" => InboxState::Mapped,
-        "waiting" => InboxState::Waiting(cause),
-        "refused" => InboxState::Refused(document("cause", &cause)?),
-        _ => InboxState::Ignored(cause),
-    })
-}
-
 pub(super) async fn again(
     pool: &SqlitePool,
     said: Said,
@@ -92,15 +61,5 @@ pub(super) async fn again(
     .bind(limit)
     .fetch_all(pool)
     .await?;
-    rows.iter()
-        .map(|row| {
-            Ok(KeptRecord {
-                seq: row.try_get("seq")?,
-                adapter: row.try_get("adapter")?,
-                operation: row.try_get("operation")?,
-                observed: time(row.try_get("observed_ms")?),
-                raw: row.try_get("raw")?,
-            })
-        })
-        .collect()
+    rows.iter().map(stored::kept_record).collect()
 }

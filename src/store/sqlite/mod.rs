@@ -13,18 +13,18 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use jiff::Timestamp;
-use serde::de::DeserializeOwned;
 use serde_json::json;
-use sqlx::migrate::{MigrateError, Migration, MigrationType, Migrator};
+use sqlx::Row;
+use sqlx::migrate::MigrateError;
 use sqlx::sqlite::{
-    SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteRow, SqliteSynchronous,
+    SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous,
 };
-use sqlx::{AssertSqlSafe, Row, SqlSafeStr};
 use uuid::Uuid;
 
+use super::cells::{Cells, document, time};
 use super::{
     Claim, CodeKey, Counts, DeadLetter, Delivery, Fate, HeldRecord, Journaled, KeptRecord, LettersOf, Look,
-    Parent, Past, Replica, ReplicaSummary, Said, Store, StoreError, Transaction, Walk,
+    Parent, Past, Replica, ReplicaSummary, Said, Store, StoreError, Transaction, Walk, migrator, stored,
 };
 use crate::clock::{Anchor, Clock, Steady};
 use crate::dossier::{DossierId, Hlc, Shadow, fold_code};
@@ -39,10 +39,15 @@ mod people;
 mod transaction;
 
 /// Migrations, oldest first; a released one is never edited.
-const MIGRATIONS: [(i64, &str, &str); 3] = [
+const MIGRATIONS: [(i64, &str, &str); 4] = [
     (1, "first flow", include_str!("migrations/0001_first_flow.sql")),
     (2, "ledger", include_str!("migrations/0002_ledger.sql")),
     (3, "decisions", include_str!("migrations/0003_decisions.sql")),
+    (
+        4,
+        "dead letters",
+        include_str!("migrations/0004_dead_letters.sql"),
+    ),
 ];
 
 /// Longest wait for the writer's turn; a transaction takes milliseconds.
@@ -74,10 +79,13 @@ impl Sqlite {
             .acquire_timeout(WRITER_TIMEOUT)
             .connect_with(options.clone())
             .await?;
-        migrator().run(&writer).await.map_err(|error| match error {
-            MigrateError::VersionMissing(version) => StoreError::Newer(version),
-            other => StoreError::Migration(other),
-        })?;
+        migrator(&MIGRATIONS)
+            .run(&writer)
+            .await
+            .map_err(|error| match error {
+                MigrateError::VersionMissing(version) => StoreError::Newer(version),
+                other => StoreError::Migration(other),
+            })?;
         let readers = SqlitePoolOptions::new()
             .max_connections(4)
             .acquire_timeout(WRITER_TIMEOUT)
@@ -134,45 +142,9 @@ fn lock(file: &Path) -> Result<Option<File>, StoreError> {
     }
 }
 
-fn migrator() -> Migrator {
-    let migrations = MIGRATIONS.map(|(version, name, sql)| {
-        Migration::new(
-            version,
-            name.into(),
-            MigrationType::Simple,
-            AssertSqlSafe(sql.to_owned()).into_sql_str(),
-            false,
-        )
-    });
-    Migrator::with_migrations(migrations.to_vec())
-}
-
-/// A stored document, or which table held something else.
-fn document<T: DeserializeOwned>(what: &'static str, text: &str) -> Result<T, StoreError> {
-    serde_json::from_str(text).map_err(|source| StoreError::Document { what, source })
-}
-
 /// A batch as the JSON parameter of a statement.
 fn batch(rows: impl IntoIterator<Item = serde_json::Value>) -> String {
     serde_json::Value::Array(rows.into_iter().collect()).to_string()
-}
-
-fn time(ms: i64) -> Timestamp {
-    Timestamp::from_millisecond(ms).unwrap_or(Timestamp::UNIX_EPOCH)
-}
-
-fn replica(row: &SqliteRow) -> Result<Replica, StoreError> {
-    Ok(Replica {
-        dossier: document("dossier", row.try_get("body")?)?,
-        version: row.try_get("version")?,
-        updated: time(row.try_get("updated_ms")?),
-    })
-}
-
-fn by_id(rows: &[SqliteRow]) -> Result<HashMap<DossierId, Replica>, StoreError> {
-    rows.iter()
-        .map(|row| replica(row).map(|replica| (replica.dossier.id, replica)))
-        .collect()
 }
 
 const REPLICAS: &str =
@@ -186,31 +158,12 @@ fn code_keys(keys: &[CodeKey]) -> String {
     batch(keys.iter().map(|(system, key)| json!([system, key])))
 }
 
-fn resolved(rows: &[SqliteRow]) -> Result<HashMap<CodeKey, DossierId>, StoreError> {
-    rows.iter()
-        .map(|row| {
-            let key = (row.try_get("system")?, row.try_get("code_key")?);
-            Ok((key, delivery::dossier_id(row.try_get("dossier_id")?)?))
-        })
-        .collect()
-}
-
 const SHADOWS: &str = "
     select adapter, dossier_id, body from shadow
     where (adapter, dossier_id) in (select value ->> 0, value ->> 1 from json_each(?1))";
 
 fn shadow_keys(keys: &[(String, DossierId)]) -> String {
     batch(keys.iter().map(|(adapter, id)| json!([adapter, id])))
-}
-
-fn shadows(rows: &[SqliteRow]) -> Result<HashMap<(String, DossierId), Shadow>, StoreError> {
-    rows.iter()
-        .map(|row| {
-            let id = delivery::dossier_id(row.try_get("dossier_id")?)?;
-            let shadow = document("shadow", row.try_get("body")?)?;
-            Ok(((row.try_get("adapter")?, id), shadow))
-        })
-        .collect()
 }
 
 fn ids(dossiers: &[DossierId]) -> String {
@@ -304,7 +257,7 @@ impl Store for Sqlite {
                 .fetch_all(&self.readers)
                 .await?;
             for row in &rows {
-                due.push(delivery::read(row)?);
+                due.push(stored::delivery(row)?);
             }
         }
         due.sort_by_key(|row| row.due);
@@ -326,7 +279,7 @@ impl Store for Sqlite {
             .bind(now.as_millisecond())
             .fetch_all(&self.readers)
             .await?;
-        rows.iter().map(delivery::read).collect()
+        rows.iter().map(stored::delivery).collect()
     }
 
     async fn records_again(
@@ -339,7 +292,7 @@ impl Store for Sqlite {
     }
 
     async fn replicas(&self, dossiers: &[DossierId]) -> Result<HashMap<DossierId, Replica>, StoreError> {
-        by_id(
+        stored::replicas(
             &sqlx::query(REPLICAS)
                 .bind(ids(dossiers))
                 .fetch_all(&self.readers)
@@ -351,7 +304,7 @@ impl Store for Sqlite {
         &self,
         keys: &[(String, DossierId)],
     ) -> Result<HashMap<(String, DossierId), Shadow>, StoreError> {
-        shadows(
+        stored::shadows(
             &sqlx::query(SHADOWS)
                 .bind(shadow_keys(keys))
                 .fetch_all(&self.readers)
@@ -374,7 +327,7 @@ impl Store for Sqlite {
         .await?;
         rows.iter()
             .map(|row| {
-                let id = delivery::dossier_id(row.try_get("dossier_id")?)?;
+                let id = row.dossier("dossier_id")?;
                 Ok((
                     (id, row.try_get("push")?),
                     Parent {
@@ -387,7 +340,7 @@ impl Store for Sqlite {
     }
 
     async fn resolve(&self, keys: &[CodeKey]) -> Result<HashMap<CodeKey, DossierId>, StoreError> {
-        resolved(
+        stored::resolved(
             &sqlx::query(RESOLVE)
                 .bind(code_keys(keys))
                 .fetch_all(&self.readers)
@@ -418,7 +371,7 @@ impl Store for Sqlite {
         .bind(fold_code(code))
         .fetch_optional(&self.readers)
         .await?;
-        row.as_ref().map(replica).transpose()
+        row.as_ref().map(stored::replica).transpose()
     }
 
     async fn list_replicas(&self, limit: u32) -> Result<Vec<ReplicaSummary>, StoreError> {
@@ -430,7 +383,7 @@ impl Store for Sqlite {
             .bind(id.to_string())
             .fetch_all(&self.readers)
             .await?;
-        rows.iter().map(delivery::read).collect()
+        rows.iter().map(stored::delivery).collect()
     }
 
     async fn dead_letters(&self, limit: u32) -> Result<Vec<DeadLetter>, StoreError> {

@@ -1,21 +1,12 @@
 //! The journal as it is followed, and everything that happened to one dossier.
 
 use serde_json::json;
-use sqlx::Row;
-use sqlx::sqlite::{SqlitePool, SqliteRow};
+use sqlx::sqlite::SqlitePool;
 
-use super::{batch, decide, delivery, document, inbox, time};
+use super::batch;
 use crate::dossier::DossierId;
-use crate::store::{Journaled, Past, PastRecord, SUPERSEDED, StoreError};
-
-fn journaled(row: &SqliteRow) -> Result<Journaled, StoreError> {
-    Ok(Journaled {
-        seq: row.try_get("seq")?,
-        recorded: time(row.try_get("received_ms")?),
-        code: row.try_get("code")?,
-        event: document("journal", row.try_get("body")?)?,
-    })
-}
+use crate::store::cells::Cells;
+use crate::store::{Journaled, Past, PastRecord, SUPERSEDED, StoreError, stored};
 
 pub(super) async fn journal(pool: &SqlitePool, after: i64, limit: u32) -> Result<Vec<Journaled>, StoreError> {
     let rows = sqlx::query(
@@ -26,7 +17,7 @@ pub(super) async fn journal(pool: &SqlitePool, after: i64, limit: u32) -> Result
     .bind(limit)
     .fetch_all(pool)
     .await?;
-    rows.iter().map(journaled).collect()
+    rows.iter().map(stored::journaled).collect()
 }
 
 pub(super) async fn journal_before(pool: &SqlitePool, count: u32) -> Result<i64, StoreError> {
@@ -64,18 +55,8 @@ pub(super) async fn of(pool: &SqlitePool, id: DossierId, codes: &[String]) -> Re
     .await?;
     let records: Vec<PastRecord> = records
         .iter()
-        .map(|row| {
-            Ok(PastRecord {
-                id: decide::record_letter(row.try_get("seq")?),
-                adapter: row.try_get("adapter")?,
-                operation: row.try_get("operation")?,
-                observed: time(row.try_get("observed_ms")?),
-                state: inbox::state(row)?,
-                event: row.try_get("event_id")?,
-                mapping: row.try_get("mapping")?,
-            })
-        })
-        .collect::<Result<_, StoreError>>()?;
+        .map(stored::past_record)
+        .collect::<Result<_, _>>()?;
     // A record may have been decided about before anybody knew of which dossier it speaks.
     let decisions = sqlx::query(
         "select * from decision
@@ -86,12 +67,12 @@ pub(super) async fn of(pool: &SqlitePool, id: DossierId, codes: &[String]) -> Re
     .fetch_all(pool)
     .await?;
     Ok(Past {
-        events: events.iter().map(journaled).collect::<Result<_, _>>()?,
+        events: events.iter().map(stored::journaled).collect::<Result<_, _>>()?,
         joined: joined
             .iter()
-            .map(|row| Ok((delivery::dossier_id(row.try_get("id")?)?, row.try_get("seq")?)))
+            .map(|row| Ok((row.dossier("id")?, row.number_if("seq")?)))
             .collect::<Result<_, StoreError>>()?,
         records,
-        decisions: decisions.iter().map(decide::decision).collect::<Result<_, _>>()?,
+        decisions: decisions.iter().map(stored::decision).collect::<Result<_, _>>()?,
     })
 }

@@ -1,15 +1,12 @@
 //! What people ask: lists, dead letters, counts. Personal data leaves here with dead letters only:
 //! the raw record, and what was found or what a target said. Lists leave those out.
 
-use std::collections::BTreeMap;
+use sqlx::sqlite::{SqliteConnection, SqlitePool, SqliteRow};
 
-use jiff::Timestamp;
-use sqlx::Row;
-use sqlx::sqlite::{SqlitePool, SqliteRow};
-
-use super::{delivery, document, time};
 use crate::dossier::fold_code;
-use crate::store::{Counts, DeadLetter, HeldRecord, ReplicaSummary, StoreError};
+use crate::store::cells::Cells;
+use crate::store::letter::Letter;
+use crate::store::{Counts, DeadLetter, HeldRecord, ReplicaSummary, StoreError, stored};
 
 pub(super) async fn list(pool: &SqlitePool, limit: u32) -> Result<Vec<ReplicaSummary>, StoreError> {
     let rows = sqlx::query(
@@ -22,125 +19,124 @@ pub(super) async fn list(pool: &SqlitePool, limit: u32) -> Result<Vec<ReplicaSum
     .bind(limit)
     .fetch_all(pool)
     .await?;
-    rows.iter()
-        .map(|row| {
-            Ok(ReplicaSummary {
-                id: delivery::dossier_id(row.try_get("id")?)?,
-                code: row.try_get("code")?,
-                updated: time(row.try_get("updated_ms")?),
-                open: row.try_get("open")?,
-                parked: row.try_get("parked")?,
-            })
-        })
-        .collect()
+    rows.iter().map(stored::summary).collect()
 }
 
-/// Both kinds of dead letters in one shape; `raw` only for a refused record.
-const LETTERS: &str = "
-    with letters as (
-        select 'inbox-' || seq as id, adapter, operation, dossier_id, code as record_code, observed_ms as since_ms,
-               cause, raw
-        from inbox where state = 'refused'
-        union all
-        select 'delivery-' || adapter || '-' || push || '-' || dossier_id || iif(item = '', '', '-' || item),
-               adapter, 'push.' || push, dossier_id, null, due_ms, cause, null
-        from delivery where state = 'parked'
-    )
-    select letters.*, coalesce(dossier.code, record_code, dossier_id) as code
-    from letters left join dossier on dossier.id = dossier_id
-    where ?1 is null or letters.id = ?1
-    order by since_ms, letters.id limit ?2";
-
-fn letter(row: &SqliteRow) -> Result<DeadLetter, StoreError> {
-    Ok(DeadLetter {
-        id: row.try_get("id")?,
-        system: row.try_get("adapter")?,
-        operation: row.try_get("operation")?,
-        dossier: row.try_get("code")?,
-        since: time(row.try_get("since_ms")?),
-        cause: document("cause", row.try_get("cause")?)?,
-    })
+/// A refused record as a dead letter; only that has the `raw` record.
+macro_rules! record {
+    () => {
+        "select 'inbox-' || seq as id, adapter, operation, dossier_id, code as record_code, observed_ms as since_ms,
+                cause, raw from inbox"
+    };
 }
+
+/// A parked delivery as a dead letter.
+macro_rules! delivery {
+    () => {
+        "select 'delivery-' || adapter || '-' || push || '-' || dossier_id || iif(item = '', '', '-' || item) as id,
+                adapter, 'push.' || push as operation, dossier_id, null as record_code, due_ms as since_ms,
+                cause, null as raw from delivery"
+    };
+}
+
+/// Dead letters with the codes of their dossiers.
+macro_rules! letters {
+    () => {
+        " select letters.*, coalesce(dossier.code, record_code, dossier_id) as code
+          from letters left join dossier on dossier.id = dossier_id"
+    };
+}
+
+/// The indexes of both tables hold them in this order: a page costs what it holds.
+const OLDEST: &str = concat!(
+    "with letters as (select * from (",
+    record!(),
+    " where state = 'refused' order by observed_ms, seq limit ?1) union all select * from (",
+    delivery!(),
+    " where state = 'parked' order by due_ms, adapter, push, dossier_id, item limit ?1))",
+    letters!(),
+    " order by since_ms, letters.id limit ?1"
+);
+
+const RECORD: &str = concat!(
+    "with letters as (",
+    record!(),
+    " where seq = ?1 and state = 'refused')",
+    letters!()
+);
+
+const DELIVERY: &str = concat!(
+    "with letters as (",
+    delivery!(),
+    " where dossier_id = ?1 and item = ?2 and adapter || '-' || push = ?3 and state = 'parked')",
+    letters!()
+);
 
 pub(super) async fn dead_letters(pool: &SqlitePool, limit: u32) -> Result<Vec<DeadLetter>, StoreError> {
-    let rows = sqlx::query(LETTERS)
-        .bind(None::<&str>)
-        .bind(limit)
-        .fetch_all(pool)
-        .await?;
-    rows.iter().map(letter).collect()
+    let rows = sqlx::query(OLDEST).bind(limit).fetch_all(pool).await?;
+    rows.iter().map(stored::dead_letter).collect()
 }
 
 pub(super) async fn dead_letter(
     pool: &SqlitePool,
     id: &str,
 ) -> Result<Option<(DeadLetter, Option<String>)>, StoreError> {
-    let row = sqlx::query(LETTERS).bind(id).bind(1).fetch_optional(pool).await?;
-    row.map(|row| Ok((letter(&row)?, row.try_get("raw")?)))
+    let row = match Letter::parse(id) {
+        None => None,
+        Some(Letter::Record(seq)) => sqlx::query(RECORD).bind(seq).fetch_optional(pool).await?,
+        Some(Letter::Delivery { place, dossier, item }) => {
+            sqlx::query(DELIVERY)
+                .bind(dossier.to_string())
+                .bind(item)
+                .bind(place)
+                .fetch_optional(pool)
+                .await?
+        }
+    };
+    row.map(|row| Ok((stored::dead_letter(&row)?, row.text_if("raw")?)))
         .transpose()
 }
 
 pub(super) async fn held_records(pool: &SqlitePool, code: &str) -> Result<Vec<HeldRecord>, StoreError> {
     let rows = sqlx::query(
-        "select 'inbox-' || seq as id, adapter, iif(state = 'waiting', cause, null) as waits from inbox
+        "select seq, adapter, iif(state = 'waiting', cause, null) as waits from inbox
          where code = ?1 and state in ('refused', 'waiting') order by seq",
     )
     .bind(fold_code(code))
     .fetch_all(pool)
     .await?;
-    rows.iter()
-        .map(|row| {
-            Ok(HeldRecord {
-                id: row.try_get("id")?,
-                system: row.try_get("adapter")?,
-                waits: row.try_get("waits")?,
-            })
-        })
-        .collect()
+    rows.iter().map(stored::held_record).collect()
+}
+
+async fn rows(snapshot: &mut SqliteConnection, sql: &'static str) -> Result<Vec<SqliteRow>, sqlx::Error> {
+    sqlx::query(sql).fetch_all(snapshot).await
+}
+
+async fn number(snapshot: &mut SqliteConnection, sql: &'static str) -> Result<i64, sqlx::Error> {
+    sqlx::query_scalar(sql).fetch_one(snapshot).await
 }
 
 pub(super) async fn counts(pool: &SqlitePool) -> Result<Counts, StoreError> {
-    let number = |sql: &'static str| sqlx::query_scalar(sql).fetch_one(pool);
-    let rows = |sql: &'static str| sqlx::query(sql).fetch_all(pool);
-    let inbox = rows("select adapter, state, count(*) as n from inbox group by adapter, state").await?;
+    // Of one moment: what moves on from one table to the next is counted once.
+    let mut snapshot = pool.begin().await?;
+    let inbox = rows(
+        &mut snapshot,
+        "select adapter, state, count(*) as n from inbox group by adapter, state",
+    )
+    .await?;
     let waiting = rows(
+        &mut snapshot,
         "select adapter, cause, count(*) as n from inbox where state = 'waiting' group by adapter, cause order by 1, 2",
     )
     .await?;
     let deliveries = rows(
+        &mut snapshot,
         "select adapter, push, state, count(*) as n, min(due_ms) as due_ms from delivery group by adapter, push, state
          order by 1, 2, 3",
     )
     .await?;
-    let mut oldest_due: BTreeMap<String, Timestamp> = BTreeMap::new();
-    for row in &deliveries {
-        if row.try_get::<&str, _>("state")? == "due" {
-            let since = time(row.try_get("due_ms")?);
-            let oldest = oldest_due.entry(row.try_get("adapter")?).or_insert(since);
-            *oldest = since.min(*oldest);
-        }
-    }
-    let triples = |rows: &[SqliteRow], second: &str| {
-        rows.iter()
-            .map(|row| Ok((row.try_get("adapter")?, row.try_get(second)?, row.try_get("n")?)))
-            .collect::<Result<Vec<(String, String, i64)>, sqlx::Error>>()
-    };
-    Ok(Counts {
-        dossiers: number("select count(*) from dossier").await?,
-        outbox: number("select count(*) from outbox").await?,
-        inbox: triples(&inbox, "state")?,
-        waiting: triples(&waiting, "cause")?,
-        deliveries: deliveries
-            .iter()
-            .map(|row| {
-                Ok((
-                    row.try_get("adapter")?,
-                    row.try_get("push")?,
-                    row.try_get("state")?,
-                    row.try_get("n")?,
-                ))
-            })
-            .collect::<Result<_, sqlx::Error>>()?,
-        oldest_due: oldest_due.into_iter().collect(),
-    })
+    let dossiers = number(&mut snapshot, "select count(*) from dossier").await?;
+    let outbox = number(&mut snapshot, "select count(*) from outbox").await?;
+    snapshot.rollback().await?;
+    stored::counts((dossiers, outbox), &inbox, &waiting, &deliveries)
 }

@@ -8,14 +8,14 @@ use serde_json::json;
 use sqlx::{Row, Sqlite};
 
 use super::{
-    REPLICAS, RESOLVE, SHADOWS, batch, by_id, code_keys, decide, delivery, document, ids, inbox, join,
-    resolved, shadow_keys, shadows,
+    REPLICAS, RESOLVE, SHADOWS, batch, code_keys, decide, delivery, document, ids, inbox, join, shadow_keys,
 };
 use crate::dossier::{DossierCode, DossierId, Hlc, Shadow};
 use crate::event::Event;
+use crate::store::cells::Cells;
 use crate::store::{
     CodeKey, Come, Decided, Decision, Delivery, InboxRow, Item, Outcome, Replica, RowKey, SUPERSEDED,
-    StoreError, Taken, Transaction, Wanted,
+    StoreError, Taken, Transaction, Wanted, stored,
 };
 
 /// The open write transaction; `begin immediate`, so that it never fails half way for want of the lock.
@@ -65,7 +65,7 @@ impl Transaction for SqliteTransaction {
     }
 
     async fn resolve(&mut self, keys: &[CodeKey]) -> Result<HashMap<CodeKey, DossierId>, StoreError> {
-        resolved(
+        stored::resolved(
             &sqlx::query(RESOLVE)
                 .bind(code_keys(keys))
                 .fetch_all(&mut *self.inner)
@@ -74,7 +74,7 @@ impl Transaction for SqliteTransaction {
     }
 
     async fn replicas(&mut self, dossiers: &[DossierId]) -> Result<HashMap<DossierId, Replica>, StoreError> {
-        by_id(
+        stored::replicas(
             &sqlx::query(REPLICAS)
                 .bind(ids(dossiers))
                 .fetch_all(&mut *self.inner)
@@ -86,7 +86,7 @@ impl Transaction for SqliteTransaction {
         &mut self,
         keys: &[(String, DossierId)],
     ) -> Result<HashMap<(String, DossierId), Shadow>, StoreError> {
-        shadows(
+        stored::shadows(
             &sqlx::query(SHADOWS)
                 .bind(shadow_keys(keys))
                 .fetch_all(&mut *self.inner)
@@ -113,12 +113,7 @@ impl Transaction for SqliteTransaction {
                 .fetch_all(&mut *self.inner)
                 .await?;
         rows.iter()
-            .map(|row| {
-                Ok((
-                    delivery::dossier_id(row.try_get("id")?)?,
-                    delivery::dossier_id(row.try_get("dossier_id")?)?,
-                ))
-            })
+            .map(|row| Ok((row.dossier("id")?, row.dossier("dossier_id")?)))
             .collect()
     }
 
@@ -135,14 +130,14 @@ impl Transaction for SqliteTransaction {
         .fetch_all(&mut *self.inner)
         .await?;
         for row in &rows {
-            let id = delivery::dossier_id(row.try_get("dossier_id")?)?;
+            let id = row.dossier("dossier_id")?;
             found.entry(row.try_get("modern")?).or_default().push(id);
         }
         Ok(found)
     }
 
     async fn open_creates(&mut self, adapter: &str) -> Result<Vec<DossierId>, StoreError> {
-        let rows: Vec<String> = sqlx::query_scalar(
+        let rows = sqlx::query(
             "select distinct dossier_id from delivery
              where adapter = ?1 and intent is not null and holder is not null and item = ''
                and presence <> 'present' and state <> 'discarded'",
@@ -150,7 +145,7 @@ impl Transaction for SqliteTransaction {
         .bind(adapter)
         .fetch_all(&mut *self.inner)
         .await?;
-        rows.iter().map(|id| delivery::dossier_id(id)).collect()
+        rows.iter().map(|row| Ok(row.dossier("dossier_id")?)).collect()
     }
 
     async fn deliveries(&mut self, id: DossierId) -> Result<Vec<Delivery>, StoreError> {
@@ -158,22 +153,21 @@ impl Transaction for SqliteTransaction {
             .bind(id.to_string())
             .fetch_all(&mut *self.inner)
             .await?;
-        rows.iter().map(delivery::read).collect()
+        rows.iter().map(stored::delivery).collect()
     }
 
     async fn put_inbox(&mut self, rows: &[InboxRow]) -> Result<(), StoreError> {
-        self.write(inbox::PUT, rows.iter().map(inbox::write).collect())
-            .await
+        self.write(
+            inbox::PUT,
+            rows.iter().map(|row| stored::write_record(row, 0)).collect(),
+        )
+        .await
     }
 
     async fn settle_records(&mut self, rows: &[(i64, InboxRow)]) -> Result<(), StoreError> {
-        let rows: Vec<serde_json::Value> = rows
+        let rows: Vec<_> = rows
             .iter()
-            .map(|(seq, row)| {
-                let mut row = inbox::write(row);
-                row["seq"] = json!(seq);
-                row
-            })
+            .map(|(seq, row)| stored::write_record(row, *seq))
             .collect();
         for statement in inbox::SETTLE {
             self.write(statement, rows.clone()).await?;
@@ -428,13 +422,13 @@ impl Transaction for SqliteTransaction {
                and item = r ->> 'item' and attempt = r ->> 'fence'
              returning dossier_id, push, item",
         )
-        .bind(batch(outcomes.iter().map(delivery::write)))
+        .bind(batch(outcomes.iter().map(stored::write_outcome)))
         .bind(now.as_millisecond())
         .fetch_all(&mut *self.inner)
         .await?;
         rows.iter()
             .map(|row| {
-                let id = delivery::dossier_id(row.try_get("dossier_id")?)?;
+                let id = row.dossier("dossier_id")?;
                 Ok((id, row.try_get("push")?, row.try_get("item")?))
             })
             .collect()

@@ -3,7 +3,7 @@
 use futures_util::FutureExt;
 use futures_util::future::join_all;
 use lienthong::dossier::{Hlc, Shadow};
-use lienthong::store::{InboxRow, InboxState, Store, Taken};
+use lienthong::store::{DeadLetter, InboxRow, InboxState, Store, Taken};
 use serde_json::json;
 
 use super::{at, cause, code, commit, due, event, hlc, id, parked, put, replica, row, want, wanted};
@@ -433,4 +433,36 @@ pub(super) async fn empty_batches_do_nothing(store: &dyn Store) {
     assert!(store.parents("book", &[]).await.unwrap().is_empty());
     let (rows, next) = due(store, "book", 0, 9).await;
     assert_eq!((rows.len(), next), (0, None));
+}
+
+pub(super) async fn dead_letters_are_listed_oldest_first_of_whatever_kind_they_are(store: &dyn Store) {
+    commit(store, async |transaction| {
+        let since = |raw: &str, observed: i64| InboxRow {
+            observed: at(observed),
+            ..refused(raw)
+        };
+        transaction
+            .put_inbox(&[since("{9}", 90), since("{3}", 30), since("{1}", 10)])
+            .await
+            .unwrap();
+    })
+    .await;
+    for (n, due) in [(1, 70), (2, 20), (3, 50)] {
+        want(store, n, 1, at(due)).await;
+        put(store, n, parked(true), at(due)).await;
+    }
+    let listed = async |limit| -> Vec<i64> {
+        let letters = store.dead_letters(limit).await.unwrap();
+        let since = |letter: &DeadLetter| letter.since.duration_since(at(0)).as_secs();
+        letters.iter().map(since).collect()
+    };
+    assert_eq!(listed(99).await, [10, 20, 30, 50, 70, 90]);
+    assert_eq!(listed(4).await, [10, 20, 30, 50]);
+    for letter in store.dead_letters(99).await.unwrap() {
+        let (found, _) = store.dead_letter(&letter.id).await.unwrap().unwrap();
+        assert_eq!(json!(found), json!(letter));
+    }
+    for none in ["inbox-99", "inbox-x", "delivery-book-dossier", ""] {
+        assert!(store.dead_letter(none).await.unwrap().is_none(), "{none}");
+    }
 }

@@ -27,6 +27,7 @@ pub(super) async fn id_and_rows_outlive_the_process(place: &Place) {
     }
     let other = Place::sqlite().await.open().await.id().to_owned();
     assert_ne!(other, name, "two stores are two");
+    crate::stores::tell(&format!("{} · reopened", place.open().await.version()));
 }
 
 pub(super) async fn clock_never_goes_back(place: &Place) {

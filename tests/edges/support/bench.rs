@@ -104,6 +104,11 @@ impl Bench {
         self.clock.now()
     }
 
+    /// The steady time now.
+    pub(crate) fn steady(&self) -> Timestamp {
+        self.shared.steady.now()
+    }
+
     pub(crate) fn advance(&self, seconds: i64) {
         self.clock.advance(SignedDuration::from_secs(seconds));
     }
@@ -246,6 +251,7 @@ async fn open(config: &Config, clock: Arc<dyn Clock>) -> Arc<Shared> {
     let store = store::open(&config.store).await.unwrap();
     let broker = broker::open(&config.broker).unwrap();
     let workers = Workers::new(1, Duration::from_secs(5));
+    store.take(true).await.unwrap();
     let shared = Shared::open(store, broker, clock, adapters, workers).await;
     Arc::new(shared.unwrap())
 }

@@ -5,21 +5,25 @@ use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::sync::{Arc, Mutex};
+use std::thread::JoinHandle;
 
 use lienthong::admin::client::Client;
 use lienthong::admin::status::Status;
 use lienthong::demo::SECRETS;
+use lienthong::store::{self, Store};
 use serde_json::Value;
 use tempfile::TempDir;
 use tokio::sync::mpsc;
 
 use super::{LIMIT, install_tls, until};
+use crate::stores;
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_lienthong");
 
 /// A configuration on disk and everything it names.
 pub(crate) struct Province {
     folder: TempDir,
+    store: String,
     log: &'static str,
 }
 
@@ -32,8 +36,9 @@ impl Province {
         std::fs::create_dir(&adapters).unwrap();
         lienthong::adapter::shipped::write(&adapters).unwrap();
         let place = folder.path().display();
+        let store = stores::url(folder.path());
         let mut config = format!(
-            "[store]\nurl = \"sqlite://{place}/lienthong.db\"\n[http]\nlisten = \"127.0.0.1:0\"\n\
+            "[store]\nurl = \"{store}\"\n[http]\nlisten = \"127.0.0.1:0\"\n\
              [admin]\nsocket = \"{place}/admin.sock\"\n[adapters]\nfolder = \"adapters\"\n\
              [adapter.one-stop]\nurl = \"http://127.0.0.1:9\"\n"
         );
@@ -48,7 +53,11 @@ impl Province {
             write!(config, "[adapter.{name}]\nurl = \"{url}\"\n").unwrap();
         }
         std::fs::write(folder.path().join("lienthong.toml"), config).unwrap();
-        Self { folder, log: "info" }
+        Self {
+            folder,
+            store,
+            log: "info",
+        }
     }
 
     /// The same with another filter of the log.
@@ -58,6 +67,11 @@ impl Province {
 
     pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
+    }
+
+    /// Opens the store; the daemon has ended.
+    pub(crate) async fn store(&self) -> Box<dyn Store> {
+        store::open(&self.store).await.unwrap()
     }
 
     pub(crate) fn socket(&self) -> PathBuf {
@@ -80,7 +94,6 @@ impl Province {
         daemon
     }
 
-    /// Starts the daemon.
     /// Changes a word of the configuration for the daemons that are started from now on.
     pub(crate) fn reconfigure(&self, from: &str, to: &str) {
         let file = self.folder.path().join("lienthong.toml");
@@ -89,6 +102,7 @@ impl Province {
         std::fs::write(&file, text.replace(from, to)).unwrap();
     }
 
+    /// Starts the daemon.
     pub(crate) fn spawn(&self) -> Daemon {
         let mut child = Command::new(PROGRAM)
             .arg("run")
@@ -102,10 +116,13 @@ impl Province {
             .spawn()
             .unwrap();
         let said = Arc::default();
-        listen(child.stdout.take().unwrap(), &said);
-        listen(child.stderr.take().unwrap(), &said);
+        let ears = vec![
+            listen(child.stdout.take().unwrap(), &said),
+            listen(child.stderr.take().unwrap(), &said),
+        ];
         Daemon {
             child,
+            ears,
             said,
             hook: String::new(),
             socket: self.socket(),
@@ -128,7 +145,7 @@ fn short(manifest: &str) -> String {
 }
 
 /// Collects what a process says.
-fn listen(mut pipe: impl Read + Send + 'static, said: &Arc<Mutex<Vec<u8>>>) {
+fn listen(mut pipe: impl Read + Send + 'static, said: &Arc<Mutex<Vec<u8>>>) -> JoinHandle<()> {
     let said = Arc::clone(said);
     std::thread::spawn(move || {
         let mut piece = [0; 4096];
@@ -137,12 +154,13 @@ fn listen(mut pipe: impl Read + Send + 'static, said: &Arc<Mutex<Vec<u8>>>) {
         {
             said.lock().unwrap().extend_from_slice(&piece[..length]);
         }
-    });
+    })
 }
 
 /// The daemon; killed when the test ends before it.
 pub(crate) struct Daemon {
     child: Child,
+    ears: Vec<JoinHandle<()>>,
     said: Arc<Mutex<Vec<u8>>>,
     pub(crate) hook: String,
     socket: PathBuf,
@@ -165,9 +183,13 @@ impl Daemon {
         signal(&self.child, "TERM");
     }
 
-    /// Waits for its end.
+    /// Waits for its end, and has heard all that it said.
     pub(crate) async fn end(&mut self) -> ExitStatus {
-        until("the daemon ends", async || self.child.try_wait().unwrap()).await
+        let end = until("the daemon ends", async || self.child.try_wait().unwrap()).await;
+        for ear in self.ears.drain(..) {
+            ear.join().unwrap();
+        }
+        end
     }
 
     /// Waits until nothing is left that it could do.

@@ -2,7 +2,6 @@
 
 mod bench;
 mod daemon;
-mod database;
 mod office;
 mod rows;
 mod site;
@@ -16,7 +15,6 @@ use tokio::time::{Instant, sleep};
 
 pub(crate) use bench::Bench;
 pub(crate) use daemon::{Daemon, Follower, Province, Ran, ask, cli};
-pub(crate) use database::Database;
 pub(crate) use office::{OFFICE, desk, patch};
 pub(crate) use rows::{SECRET, code, post, post_signed, row, sign, worked};
 pub(crate) use site::{MANIFEST, Site, contents};

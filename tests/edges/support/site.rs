@@ -18,6 +18,7 @@ use sqlx::{AssertSqlSafe, Row};
 use tempfile::TempDir;
 
 use super::{install_tls, post, until};
+use crate::stores;
 
 /// A target with a register of dossiers, asked and written over HTTP. Its parts are replaced by tests.
 pub(crate) const MANIFEST: &str = r#"lienthong = 1
@@ -99,14 +100,8 @@ impl Site {
     /// The first event that this node has merged.
     pub(crate) async fn said(&self) -> Event {
         until("an event in the journal", async || {
-            let options = SqliteConnectOptions::new().filename(self.file()).read_only(true);
-            let pool = SqlitePool::connect_with(options).await.unwrap();
-            let body: Option<String> = sqlx::query_scalar("select body from journal order by seq limit 1")
-                .fetch_optional(&pool)
-                .await
-                .unwrap();
-            pool.close().await;
-            serde_json::from_str(&body?).ok()
+            let mut journal = self.store().journal(0, 1).await.unwrap();
+            Some(journal.pop()?.event)
         })
         .await
     }
@@ -128,6 +123,11 @@ impl Site {
 
     pub(crate) fn file(&self) -> PathBuf {
         self.folder.path().join("lienthong.db")
+    }
+
+    /// Address of the store.
+    pub(crate) fn store_url(&self) -> &str {
+        &self.config.store
     }
 
     pub(crate) fn socket(&self) -> &Path {
@@ -237,7 +237,7 @@ pub(super) fn configure(folder: &Path, targets: &[(&str, &str, &str)]) -> Config
     }
     let secrets: HashMap<&str, &str> = SECRETS.into();
     Config {
-        store: format!("sqlite://{}", folder.join("lienthong.db").display()),
+        store: stores::url(folder),
         broker: "loopback:".to_owned(),
         listen: SocketAddr::from(([127, 0, 0, 1], 0)),
         socket: folder.join("admin.sock"),

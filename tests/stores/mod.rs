@@ -1,0 +1,99 @@
+//! Which store the nodes of a test have. A test is written once, `on_both_stores!` runs it on each of them; whatever makes a
+//! node in it asks [`url`] for the store's address. A test that was not told has SQLite.
+//!
+//! Included by test targets with `#[path = "../stores/mod.rs"] #[macro_use] mod stores;`.
+
+#![allow(dead_code, reason = "each target that includes this uses another part of it")]
+#![allow(
+    unused_macros,
+    reason = "each target that includes this uses another part of it"
+)]
+
+pub(crate) mod database;
+pub(crate) mod server;
+
+use std::cell::RefCell;
+use std::io::Write;
+use std::path::Path;
+
+use database::aside;
+
+pub(crate) use database::Database;
+
+/// The back ends.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Back {
+    /// A file in the node's folder.
+    Sqlite,
+    /// A database for each node, gone when the test is.
+    Postgres,
+    /// The same on a server of the test's own: its address, and host and port under which nodes find it.
+    Own { server: String, seen: String },
+}
+
+/// The back end of a test, and the databases that it has made.
+struct Lodging {
+    back: Back,
+    databases: RefCell<Vec<Database>>,
+}
+
+tokio::task_local! {
+    static LODGING: Lodging;
+}
+
+/// Runs a test whose nodes have their stores there.
+pub(crate) fn on(back: Back, test: impl Future<Output = ()>) -> impl Future<Output = ()> {
+    let lodging = Lodging {
+        back,
+        databases: RefCell::default(),
+    };
+    LODGING.scope(lodging, Box::pin(test))
+}
+
+/// Address of a store for a new node that keeps everything in this folder. To be asked for by the test's own task.
+pub(crate) fn url(folder: &Path) -> String {
+    postgres().unwrap_or_else(|| format!("sqlite://{}", folder.join("lienthong.db").display()))
+}
+
+/// The same for what makes a file of its own where it is told of no store.
+pub(crate) fn postgres() -> Option<String> {
+    let made = LODGING.try_with(|lodging| {
+        let database = match &lodging.back {
+            Back::Sqlite => return None,
+            Back::Postgres => aside(async || Database::create().await),
+            Back::Own { server, .. } => aside(async || Database::create_on(server.clone(), "").await),
+        };
+        let mut url = database.url();
+        if let Back::Own { seen, .. } = &lodging.back {
+            let (user, rest) = url.rsplit_once('@').unwrap();
+            url = format!("{user}@{seen}/{}", rest.split_once('/').unwrap().1);
+        }
+        lodging.databases.borrow_mut().push(database);
+        Some(url)
+    });
+    made.ok().flatten()
+}
+
+/// Says what a run has shown, whether or not the test succeeds.
+pub(crate) fn tell(said: &str) {
+    // not caught by the harness, as what is printed is
+    writeln!(std::io::stderr(), "{said}").ok();
+}
+
+/// Each of these `async fn`, none of them a test by itself, on both stores.
+macro_rules! on_both_stores {
+    ($($test:ident)*) => {
+        mod on_sqlite {
+            $(#[tokio::test(flavor = "multi_thread")]
+            async fn $test() {
+                crate::stores::on(crate::stores::Back::Sqlite, super::$test()).await;
+            })*
+        }
+        mod on_postgres {
+            $(#[tokio::test(flavor = "multi_thread")]
+            async fn $test() {
+                crate::stores::on(crate::stores::Back::Postgres, super::$test()).await;
+            })*
+        }
+    };
+}
