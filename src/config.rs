@@ -4,7 +4,10 @@
 //! [store]
 //! url = "sqlite:///var/lib/lienthong/lienthong.db"
 //! [broker]
-//! url = "loopback:"
+//! url = "loopback:"                        # or "amqps://account@mq.example.vn/lienthong", then also:
+//! password = "${RABBITMQ_PASSWORD}"
+//! ca = "ca.pem"                            # the CA of the broker, where it is a private one
+//! accounts = { 0198c1 = "so-tu-phap" }      # store id = account, where the account is not called like the store
 //! [http]
 //! listen = "127.0.0.1:8080"
 //! [admin]
@@ -27,6 +30,7 @@ use std::sync::Arc;
 use serde_json::{Map, Value};
 
 use crate::adapter::{Adapter, Site};
+use crate::broker::Address;
 use crate::fault::Fault;
 use crate::read::{Document, Reader, Table};
 
@@ -44,8 +48,8 @@ pub type Environment = Arc<dyn Fn(&str) -> Option<String> + Send + Sync>;
 pub struct Config {
     /// Address of the store: `sqlite:///path/to/file.db` or `postgres://user@host/database`.
     pub store: String,
-    /// Address of the broker: `loopback:`.
-    pub broker: String,
+    /// The broker: `loopback:` or RabbitMQ.
+    pub broker: Address,
     /// Where webhooks are taken.
     pub listen: SocketAddr,
     /// The admin socket.
@@ -92,6 +96,7 @@ impl Config {
         // Paths are meant from where the file lies.
         if let Some(parent) = file.parent() {
             config.adapters = parent.join(&config.adapters);
+            config.broker.ca = config.broker.ca.map(|ca| parent.join(ca));
         }
         Ok(config)
     }
@@ -109,6 +114,34 @@ impl Config {
             Some(config) if faults.is_empty() => Ok(config),
             _ => Err(faults),
         }
+    }
+
+    /// How the broker is reached, with the password that `${NAME}` stands for.
+    ///
+    /// # Errors
+    /// The password is not set.
+    pub fn broker_address(&self) -> Result<Address, Vec<Fault>> {
+        let mut address = self.broker.clone();
+        if let Some(name) = address
+            .password
+            .as_deref()
+            .and_then(|text| text.strip_prefix("${")?.strip_suffix('}'))
+        {
+            let environment = Arc::clone(&self.environment);
+            let site = Site::new("broker", move |name| environment(name));
+            let Some(password) = site.secret(name) else {
+                return Err(vec![
+                    Fault::new("secret-missing")
+                        .file("lienthong.toml")
+                        .field("broker.password")
+                        .remedy(format!(
+                            "set {name}, or {name}_FILE to the file that holds it, in the environment"
+                        )),
+                ]);
+            };
+            address.password = Some(password);
+        }
+        Ok(address)
     }
 
     /// Loads every adapter that the configuration names.
@@ -178,7 +211,7 @@ fn read_root(reader: &Reader<'_>) -> Option<Config> {
         ),
     ]);
     let store = section(&root, "store", &["url"], "url");
-    let broker = section(&root, "broker", &["url"], "url");
+    let broker = broker(&root);
     let listen = section(&root, "http", &["listen"], "listen");
     let socket = section(&root, "admin", &["socket"], "socket");
     let folder = section(&root, "adapters", &["folder"], "folder");
@@ -195,12 +228,34 @@ fn read_root(reader: &Reader<'_>) -> Option<Config> {
     let systems = systems(&root);
     Some(Config {
         store: store?,
-        broker: broker.unwrap_or_else(|| "loopback:".to_owned()),
+        broker: broker.unwrap_or_else(|| Address::from("loopback:")),
         listen: listen?,
         socket: socket.unwrap_or_else(|| DEFAULT_SOCKET.to_owned()).into(),
         adapters: folder?.into(),
         systems,
         environment: Arc::new(|name| std::env::var(name).ok()),
+    })
+}
+
+/// How the broker is reached; the password still as it is written.
+fn broker(root: &Table<'_>) -> Option<Address> {
+    let table = root
+        .get("broker")?
+        .table(&["url", "password", "ca", "accounts"])?;
+    table.demand(&[("url", "url")]);
+    let text = |key| table.get(key).and_then(|value| value.text()).map(str::to_owned);
+    let accounts = table.get("accounts").and_then(|value| {
+        let accounts = value.table(&[])?;
+        let account = |(store, value): (&str, crate::read::Value<'_>)| {
+            Some((store.to_owned(), value.text()?.to_owned()))
+        };
+        Some(accounts.entries().filter_map(account).collect())
+    });
+    Some(Address {
+        url: text("url")?,
+        password: text("password"),
+        ca: text("ca").map(PathBuf::from),
+        accounts: accounts.unwrap_or_default(),
     })
 }
 

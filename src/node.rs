@@ -4,6 +4,7 @@
 //! broker or a system went away. Shutdown is soft first: loops end after the step they are in. Steps that are not
 //! done by then are dropped, which the ledger treats like any crash.
 
+use std::collections::BTreeSet;
 use std::future::Future;
 use std::net::SocketAddr;
 use std::os::unix::fs::FileTypeExt;
@@ -21,7 +22,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::adapter::Adapter;
 use crate::admin;
-use crate::broker::{self, BrokerError};
+use crate::broker::{self, BrokerError, Subscriber};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::connector::{Connector, Http};
@@ -35,7 +36,7 @@ use crate::stage::ingest::webhook::Webhooks;
 use crate::stage::publish::Publish;
 use crate::stage::subscribe::Subscribe;
 use crate::stage::{Progress, Shared, StageError};
-use crate::store::{self, StoreError};
+use crate::store::{self, Store, StoreError};
 
 /// Threads that run mappings, for each adapter, as long as there is work for them.
 const MAPPING_THREADS: usize = 2;
@@ -92,7 +93,8 @@ impl Node {
     pub async fn start(config: &Config, clock: Arc<dyn Clock>) -> Result<Self, NodeError> {
         let adapters = config.load_adapters().map_err(NodeError::Faults)?;
         let store = store::open(&config.store).await?;
-        let broker = broker::open(&config.broker)?;
+        let address = config.broker_address().map_err(NodeError::Faults)?;
+        let broker = broker::open(&address, subscriber(&*store, &adapters).await?)?;
         store.take(broker.is_local()).await?;
         let workers = Workers::new(MAPPING_THREADS, MAPPING_LIMIT);
         let shared = Arc::new(Shared::open(store, broker, clock, adapters, workers).await?);
@@ -219,11 +221,13 @@ impl Node {
         let driven = async move {
             let mut ear = ear;
             let mut failures = 0;
+            let mut told = String::new();
             while !soft.is_cancelled() {
                 // A ring during the step counts: it may tell of a row that the step has not seen.
                 if let Some(ear) = &mut ear {
                     ear.mark_unchanged();
                 }
+                let before = failures;
                 let sleep = match AssertUnwindSafe(step()).catch_unwind().await {
                     Ok(Ok(Progress::Worked)) => {
                         failures = 0;
@@ -240,7 +244,17 @@ impl Node {
                     }
                     Ok(Err(error)) => {
                         failures += 1;
-                        tracing::error!(stage = name, failures, %error, "stage failed; it goes on from its tables");
+                        // What stays the same is told once.
+                        let error = error.to_string();
+                        if failures == 1 || error != told {
+                            tracing::error!(
+                                stage = name,
+                                failures,
+                                error,
+                                "stage failed; it goes on from its tables"
+                            );
+                        }
+                        told = error;
                         Policy::RECONNECT
                             .delay(failures, Duration::ZERO)
                             .unwrap_or(LONGEST_SLEEP)
@@ -260,7 +274,8 @@ impl Node {
                 tokio::select! {
                     () = soft.cancelled() => {}
                     () = tokio::time::sleep(sleep) => {}
-                    () = rung(&mut ear) => {}
+                    // New work is no reason to hammer at what is broken.
+                    () = rung(&mut ear), if failures == before || failures == 0 => {}
                 }
             }
         };
@@ -316,12 +331,37 @@ impl Node {
             self.hard.cancel();
             self.tasks.wait().await;
         }
+        self.shared.broker.close().await;
         // A socket file without a listener would puzzle the next start and every client.
         if let Err(error) = std::fs::remove_file(&self.admin) {
             tracing::debug!(%error, "admin socket not removed");
         }
         tracing::info!("node stopped");
     }
+}
+
+/// Place of the note of all keys that the store's queue was ever bound by, among the positions of pulls.
+const BINDINGS: (&str, &str) = ("lienthong", "bindings");
+
+/// Who listens for this store. Nobody can ask the broker by what keys a queue is bound, so it is noted before it is done.
+async fn subscriber(store: &dyn Store, adapters: &[Adapter]) -> Result<Subscriber, StoreError> {
+    let keys = broker::bindings(adapters);
+    let noted = store.cursor(BINDINGS.0, BINDINGS.1).await?;
+    let former: Vec<String> = noted
+        .and_then(|noted| serde_json::from_str(&noted).ok())
+        .unwrap_or_default();
+    let all: BTreeSet<&String> = former.iter().chain(&keys).collect();
+    if all.len() > former.len() {
+        let mut transaction = store.begin().await?;
+        let body = serde_json::json!(all).to_string();
+        transaction.put_cursor(BINDINGS.0, BINDINGS.1, &body).await?;
+        transaction.commit().await?;
+    }
+    Ok(Subscriber {
+        store_id: store.id().to_owned(),
+        keys,
+        former,
+    })
 }
 
 fn connector(shared: &Arc<Shared>, adapter: &Arc<Adapter>) -> Result<Connector, reqwest::Error> {

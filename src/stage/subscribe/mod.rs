@@ -13,6 +13,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde_json::json;
 
 use super::{CLOCK_TOLERANCE, Progress, Shared, StageError};
+use crate::broker::Unfit;
 use crate::dossier::{self, Dossier, DossierId, fold_code};
 use crate::event::Event;
 use crate::failpoint;
@@ -26,6 +27,9 @@ mod join;
 
 use join::Changed;
 
+/// Where a message comes from that does not say so.
+const NOBODY: &str = "unknown";
+
 /// Events merged in one transaction, at most.
 const BATCH: usize = 256;
 
@@ -34,8 +38,8 @@ pub struct Subscribe {
     shared: Arc<Shared>,
 }
 
-/// An event to be merged, and its place in the inbox if it is kept there.
-type Told = (Event, Option<i64>);
+/// What is to be merged, and its place in the inbox if it is kept there.
+type Told = (Result<Event, Unfit>, Option<i64>);
 
 /// Events that are not merged: each with its place in the inbox, if it has one already.
 type Held = Vec<(Option<i64>, InboxRow)>;
@@ -86,18 +90,24 @@ impl Subscribe {
         let kept = self.shared.store.records_again(Said::ByNodes, now, limit).await?;
         Ok(kept
             .into_iter()
-            .filter_map(|record| match serde_json::from_str(&record.raw) {
-                Ok(event) => Some((event, Some(record.seq))),
-                Err(error) => {
-                    tracing::error!(inbox.seq = record.seq, %error, "a kept event cannot be read");
-                    None
-                }
-            })
+            .map(|record| (self.shared.broker.reread(&record.raw), Some(record.seq)))
             .collect())
     }
 
-    async fn merge(&self, transaction: &mut dyn Transaction, events: Vec<Told>) -> Result<(), StageError> {
+    async fn merge(&self, transaction: &mut dyn Transaction, told: Vec<Told>) -> Result<(), StageError> {
         let now = self.shared.clock.now();
+        let mut held: Held = Vec::new();
+        let mut events = Vec::with_capacity(told.len());
+        for (event, place) in told {
+            match event {
+                Ok(event) => events.push((event, place)),
+                Err(unfit) => {
+                    let fault = unfit.fault.for_log();
+                    tracing::warn!(event.id = unfit.event, %fault, "what came is not merged");
+                    held.push((place, unfit_row(unfit, now)));
+                }
+            }
+        }
         let ids: Vec<&str> = events.iter().map(|(event, _)| event.id.as_str()).collect();
         let mut dossiers: Vec<DossierId> = events.iter().map(|(event, _)| event.data.id).collect();
         dossiers.sort_unstable();
@@ -115,7 +125,6 @@ impl Subscribe {
 
         let mut merged: HashMap<String, Event> = HashMap::new();
         let mut changed = Changed::new();
-        let mut held: Held = Vec::new();
         for (event, place) in events {
             let state = match seen.get(&event.id).or(merged.get(&event.id)) {
                 Some(known) if *known == event => InboxState::Ignored("merged before".to_owned()),
@@ -254,6 +263,23 @@ impl Subscribe {
             mapping: String::new(),
             until,
         }
+    }
+}
+
+/// What came and is no event to be merged, as it is kept for a person.
+fn unfit_row(unfit: Unfit, now: Timestamp) -> InboxRow {
+    InboxRow {
+        adapter: unfit.adapter.unwrap_or_else(|| NOBODY.to_owned()),
+        operation: EVENT.to_owned(),
+        observed: now,
+        raw_hash: dossier::hash::content(&unfit.raw.as_str().into()),
+        raw: unfit.raw,
+        state: InboxState::Refused(unfit.fault),
+        code: None,
+        dossier: None,
+        event: unfit.event,
+        mapping: String::new(),
+        until: None,
     }
 }
 

@@ -1,0 +1,163 @@
+//! What the broker must have. Declared on every new connection, so that a broker that was wiped is one like any other.
+//!
+//! A store's queue has no length limit. What was brought [`DELIVERY_LIMIT`] times without an answer (the node died each
+//! time) goes, at least once, to a queue of its own, which the node reads too.
+
+use lapin::options::{ExchangeDeclareOptions, QueueBindOptions, QueueDeclareOptions};
+use lapin::types::{AMQPValue, FieldTable};
+use lapin::{Channel, Connection, ErrorKind, ExchangeKind};
+
+use super::link::Dial;
+use crate::broker::BrokerError;
+
+/// All events.
+pub(super) const EVENTS: &str = "lienthong.events";
+
+/// What nodes say to each other about themselves.
+const CONTROL: &str = "lienthong.control";
+
+/// How often a message comes again before it is set aside. Each cut connection counts, so it is no small number.
+const DELIVERY_LIMIT: i64 = 20;
+
+/// AMQP's code for a declaration that contradicts what is there.
+const PRECONDITION_FAILED: u16 = 406;
+
+/// The queue of a store.
+pub(super) fn queue(store_id: &str) -> String {
+    format!("lienthong.node.{store_id}")
+}
+
+/// Exchange and queue of what a store was brought too often.
+pub(super) fn dead(store_id: &str) -> String {
+    format!("lienthong.dead.{store_id}")
+}
+
+/// Declares everything, and takes away bindings that are no longer asked for.
+///
+/// # Errors
+/// The broker is away, or has something under one of these names that differs.
+pub(super) async fn declare(connection: &Connection, dial: &Dial) -> Result<(), BrokerError> {
+    let (queue, dead) = (queue(&dial.subscriber.store_id), dead(&dial.subscriber.store_id));
+    let channel = dial.within(connection.create_channel()).await?;
+    for (name, kind) in [
+        (EVENTS, ExchangeKind::Topic),
+        (CONTROL, ExchangeKind::Topic),
+        (&dead, ExchangeKind::Fanout),
+    ] {
+        exchange(&channel, dial, name, kind).await?;
+    }
+    let quorum = || {
+        let mut arguments = FieldTable::default();
+        arguments.insert("x-queue-type".into(), text("quorum"));
+        arguments
+    };
+    declare_queue(&channel, dial, &dead, quorum()).await?;
+    bind(&channel, dial, &dead, &dead, "").await?;
+    let mut arguments = quorum();
+    arguments.insert("x-delivery-limit".into(), AMQPValue::LongLongInt(DELIVERY_LIMIT));
+    arguments.insert("x-dead-letter-exchange".into(), text(&dead));
+    // At least once needs both; otherwise a dead letter could be lost on its way.
+    arguments.insert("x-dead-letter-strategy".into(), text("at-least-once"));
+    arguments.insert("x-overflow".into(), text("reject-publish"));
+    declare_queue(&channel, dial, &queue, arguments).await?;
+    for key in &dial.subscriber.keys {
+        bind(&channel, dial, &queue, EVENTS, key).await?;
+    }
+    // After the new ones: no event falls between two configurations.
+    for key in &dial.subscriber.former {
+        if !dial.subscriber.keys.contains(key) {
+            let unbound = channel.queue_unbind(
+                queue.as_str().into(),
+                EVENTS.into(),
+                key.as_str().into(),
+                FieldTable::default(),
+            );
+            dial.within(unbound).await?;
+        }
+    }
+    dial.within(channel.close(200, "done".into())).await
+}
+
+async fn exchange(channel: &Channel, dial: &Dial, name: &str, kind: ExchangeKind) -> Result<(), BrokerError> {
+    let options = ExchangeDeclareOptions {
+        durable: true,
+        ..ExchangeDeclareOptions::default()
+    };
+    let declared = channel.exchange_declare(name.into(), kind, options, FieldTable::default());
+    let repair = format!("remove the exchange {name} on the broker; the node declares it again");
+    told(dial, declared, &format!("exchange {name}"), repair).await
+}
+
+async fn declare_queue(
+    channel: &Channel,
+    dial: &Dial,
+    name: &str,
+    arguments: FieldTable,
+) -> Result<(), BrokerError> {
+    let options = QueueDeclareOptions {
+        durable: true,
+        ..QueueDeclareOptions::default()
+    };
+    let declared = channel.queue_declare(name.into(), options, arguments);
+    let repair = format!(
+        "run `rabbitmqctl delete_queue --vhost {} {name}` once nothing is in it any more; the node declares it again",
+        dial.vhost()
+    );
+    told(
+        dial,
+        async { declared.await.map(drop) },
+        &format!("queue {name}"),
+        repair,
+    )
+    .await
+}
+
+async fn bind(
+    channel: &Channel,
+    dial: &Dial,
+    queue: &str,
+    exchange: &str,
+    key: &str,
+) -> Result<(), BrokerError> {
+    let bound = channel.queue_bind(
+        queue.into(),
+        exchange.into(),
+        key.into(),
+        QueueBindOptions::default(),
+        FieldTable::default(),
+    );
+    dial.within(bound).await
+}
+
+/// A declaration that contradicts what is there is told as drift.
+async fn told(
+    dial: &Dial,
+    declared: impl Future<Output = lapin::Result<()>>,
+    what: &str,
+    repair: String,
+) -> Result<(), BrokerError> {
+    let mut difference = None;
+    let declared = async {
+        let declared = declared.await;
+        if let Err(error) = &declared
+            && let ErrorKind::ProtocolError(error) = error.kind()
+            && error.get_id() == PRECONDITION_FAILED
+        {
+            difference = Some(error.get_message().to_string());
+        }
+        declared
+    };
+    let declared = dial.within(declared).await;
+    match difference {
+        Some(difference) => Err(BrokerError::Drift {
+            what: what.to_owned(),
+            difference,
+            repair,
+        }),
+        None => declared,
+    }
+}
+
+fn text(value: &str) -> AMQPValue {
+    AMQPValue::LongString(value.into())
+}
