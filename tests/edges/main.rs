@@ -26,6 +26,7 @@ mod leases;
 mod odd;
 mod own_word;
 mod privacy;
+mod rabbitmq;
 mod repeats;
 mod reports;
 mod sick;

@@ -4,6 +4,7 @@ mod bench;
 mod daemon;
 mod database;
 mod office;
+pub(crate) mod rabbit;
 mod rows;
 mod site;
 mod target;
