@@ -20,8 +20,9 @@ use super::topology;
 use crate::broker::{BrokerError, Receipt, Received, Unfit};
 use crate::event::Event;
 
-/// Events that were brought and not answered for, at most.
-const PREFETCH: u16 = 512;
+/// Events that were brought and not answered for, at most: one batch of the stage. When a connection is cut, the broker
+/// counts a failed delivery for each of them.
+const PREFETCH: u16 = 256;
 
 /// How long to wait for the first event.
 const QUIET: Duration = Duration::from_millis(500);
