@@ -121,8 +121,8 @@ impl Consuming {
         (delivery, dead): (Option<lapin::Result<Delivery>>, bool),
     ) -> Result<Received, BrokerError> {
         // A stream ends without an error when the broker cancels the consumer: its queue was deleted.
-        let delivery = delivery.ok_or_else(|| dial.away("it has ended the subscription".to_owned()))?;
-        let delivery = delivery.map_err(|error| dial.away(error.to_string()))?;
+        let delivery = delivery.ok_or_else(|| dial.away("it has ended the subscription"))?;
+        let delivery = delivery.map_err(|error| dial.away(&error.to_string()))?;
         let event = Message::new(&delivery.properties, &delivery.data, dead).judge(accounts);
         let (receipt, ear) = Receipt::new();
         self.brought.push_back(Brought {

@@ -93,12 +93,12 @@ impl Dial {
     ) -> Result<T, BrokerError> {
         match timeout(LIMIT, answer).await {
             Ok(Ok(answer)) => Ok(answer),
-            Ok(Err(error)) => Err(self.away(error.to_string())),
-            Err(_) => Err(self.away(format!("no answer within {} s", LIMIT.as_secs()))),
+            Ok(Err(error)) => Err(self.away(&error.to_string())),
+            Err(_) => Err(self.away(&format!("no answer within {} s", LIMIT.as_secs()))),
         }
     }
 
-    pub(super) fn away(&self, cause: String) -> BrokerError {
+    pub(super) fn away(&self, cause: &str) -> BrokerError {
         let hint = match self.uri.scheme {
             AMQPScheme::AMQPS if cause.contains("certificate") => {
                 "; broker.ca must name the CA that signed the broker's certificate, which must be for this host"

@@ -70,12 +70,12 @@ impl RabbitMq {
     ) -> Result<(), BrokerError> {
         line.may_open()?;
         if line.live.is_none() {
-            let live = Publishing::open(&self.dial).await?;
-            held(&self.publishing).connection = Some(live.connection.status().clone());
-            line.opened(live);
+            let joined = Publishing::open(&self.dial).await?;
+            held(&self.publishing).connection = Some(joined.connection.status().clone());
+            line.opened(joined);
         }
         match &mut line.live {
-            Some(live) => live.publish(&self.dial, events, confirmed).await,
+            Some(joined) => joined.publish(&self.dial, events, confirmed).await,
             None => Err(BrokerError::Closed),
         }
     }
@@ -90,7 +90,7 @@ impl RabbitMq {
             line.opened(Consuming::open(&self.dial).await?);
         }
         match &mut line.live {
-            Some(live) => live.receive(&self.dial, &self.accounts, limit).await,
+            Some(joined) => joined.receive(&self.dial, &self.accounts, limit).await,
             None => Err(BrokerError::Closed),
         }
     }
@@ -107,7 +107,7 @@ impl Broker for RabbitMq {
         let is_blocked = publishing
             .connection
             .as_ref()
-            .is_some_and(|status| status.blocked());
+            .is_some_and(lapin::ConnectionStatus::blocked);
         let blocked = is_blocked.then(|| publisher::blocked(&self.dial));
         let trouble = held(&self.consuming).trouble.clone();
         blocked
@@ -154,8 +154,8 @@ impl Broker for RabbitMq {
     async fn acknowledge(&self, receipts: Vec<Receipt>) -> Result<(), BrokerError> {
         receipts.into_iter().for_each(Receipt::acknowledge);
         let mut line = self.consumer.lock().await;
-        if let Some(live) = &mut line.live
-            && let Err(error) = live.acknowledge(&self.dial).await
+        if let Some(joined) = &mut line.live
+            && let Err(error) = joined.acknowledge(&self.dial).await
         {
             // All is durable here; what the broker did not hear of comes again and is known then.
             tracing::debug!(%error, "acknowledgement not heard");
@@ -186,9 +186,16 @@ impl Broker for RabbitMq {
                 .await
                 .live
                 .take()
-                .map(|live| live.connection)
+                .map(|joined| joined.connection)
         };
-        let consumer = async { self.consumer.lock().await.live.take().map(|live| live.connection) };
+        let consumer = async {
+            self.consumer
+                .lock()
+                .await
+                .live
+                .take()
+                .map(|joined| joined.connection)
+        };
         let both = async {
             for connection in [publisher.await, consumer.await].into_iter().flatten() {
                 end(&connection).await;

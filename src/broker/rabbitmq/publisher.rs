@@ -66,7 +66,7 @@ impl Publishing {
         let mut confirms = Vec::with_capacity(events.len());
         for event in events {
             let written = message::write(event, dial.account());
-            let (properties, body) = written.map_err(|error| dial.away(error.to_string()))?;
+            let (properties, body) = written.map_err(|error| dial.away(&error.to_string()))?;
             let key = key::of(event);
             let published = self.channel.basic_publish(
                 topology::EVENTS.into(),
@@ -92,9 +92,9 @@ impl Publishing {
                     refused = true;
                     confirmed.push(false);
                 }
-                Ok(Err(error)) => return Err(dial.away(error.to_string())),
+                Ok(Err(error)) => return Err(dial.away(&error.to_string())),
                 Err(_) if self.connection.status().blocked() => return Err(blocked(dial)),
-                Err(_) => return Err(dial.away(format!("no confirm within {} s", LIMIT.as_secs()))),
+                Err(_) => return Err(dial.away(&format!("no confirm within {} s", LIMIT.as_secs()))),
             }
         }
         if let Some(key) = nowhere {
