@@ -60,6 +60,7 @@ impl Broker for Loopback {
             let (receipt, confirmed) = Receipt::new();
             self.publisher
                 .send(Received {
+                    suspect: false,
                     event: Ok(event),
                     receipt,
                 })

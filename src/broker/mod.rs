@@ -73,10 +73,12 @@ pub enum BrokerError {
         key: String,
     },
     /// The broker refused every event.
-    #[error("publish: the broker at {place} confirmed nothing")]
+    #[error("publish: the broker at {place} refused every event; next {look}")]
     Unconfirmed {
         /// Its address, without the password.
         place: String,
+        /// Where an operator looks.
+        look: String,
     },
 }
 
@@ -155,6 +157,9 @@ pub struct Unfit {
 pub struct Received {
     /// The event.
     pub event: Result<Event, Unfit>,
+    /// It was brought again and again and never answered for. It comes alone: what died of it, if anything did, takes
+    /// nothing else along.
+    pub suspect: bool,
     /// To be given back by [`Broker::acknowledge`] once the event is durable here; dropped, it comes again.
     pub receipt: Receipt,
 }
@@ -193,7 +198,7 @@ pub trait Broker: Send + Sync + 'static {
     }
     /// Publishes events in order and waits for their confirms. In the same order: whether it was confirmed.
     async fn publish(&self, events: Vec<Event>) -> Result<Vec<bool>, BrokerError>;
-    /// Brings at most `limit` events; waits half a second for the first, then brings none.
+    /// Brings at most `limit` events, or one suspect; waits half a second for the first, then brings none.
     async fn receive(&self, limit: usize) -> Result<Vec<Received>, BrokerError>;
     /// Answers for events that are durable here.
     async fn acknowledge(&self, receipts: Vec<Receipt>) -> Result<(), BrokerError>;

@@ -34,6 +34,7 @@ mod steps;
 mod steps_unseen;
 mod store;
 mod support;
+mod suspects;
 mod tail;
 mod unmapped;
 mod verdicts;

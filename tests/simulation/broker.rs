@@ -128,6 +128,7 @@ impl Exchange {
             let (receipt, ear) = Receipt::new();
             self.queues[node].brought.push((event.clone(), ear));
             received.push(Received {
+                suspect: false,
                 event: Ok(event),
                 receipt,
             });

@@ -1,6 +1,9 @@
 //! Consuming: what the broker brings is handed out and remembered until it is answered for. A receipt that was dropped
 //! makes its event come again from here, without the broker counting it as a failure; a connection that dies takes its
 //! receipts along, and the broker brings what they stood for again.
+//!
+//! The broker counts a cut connection as a failure of every event that was on it, so what it sets aside is most often
+//! sound. It is read too, one at a time, as a suspect.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -30,10 +33,16 @@ const QUIET: Duration = Duration::from_millis(500);
 /// A connection for consuming.
 pub(super) struct Consuming {
     pub(super) connection: Connection,
+    events: Lane,
+    suspects: Lane,
+}
+
+/// A queue that is read, on a channel of its own: an acknowledgement of all up to one event is for this queue alone.
+struct Lane {
+    suspect: bool,
     channel: Channel,
-    events: Consumer,
-    dead: Consumer,
-    /// What was brought and is not yet told to the broker, by delivery tag.
+    consumer: Consumer,
+    /// What was brought and is not yet told to the broker, in the order in which it came.
     brought: VecDeque<Brought>,
 }
 
@@ -47,22 +56,13 @@ struct Brought {
 impl Consuming {
     pub(super) async fn open(dial: &Dial) -> Result<Self, BrokerError> {
         let connection = dial.open("consumes").await?;
-        let channel = dial.within(connection.create_channel()).await?;
-        dial.within(channel.basic_qos(PREFETCH, BasicQosOptions::default()))
-            .await?;
         let store_id = &dial.subscriber.store_id;
-        let consume = |queue: String| {
-            let options = BasicConsumeOptions::default();
-            channel.basic_consume(queue.as_str().into(), "".into(), options, FieldTable::default())
-        };
-        let events = dial.within(consume(topology::queue(store_id))).await?;
-        let dead = dial.within(consume(topology::dead(store_id))).await?;
+        let events = Lane::open(dial, &connection, topology::queue(store_id), PREFETCH, false).await?;
+        let suspects = Lane::open(dial, &connection, topology::dead(store_id), 1, true).await?;
         Ok(Self {
             connection,
-            channel,
             events,
-            dead,
-            brought: VecDeque::new(),
+            suspects,
         })
     }
 
@@ -72,58 +72,104 @@ impl Consuming {
         accounts: &Accounts,
         limit: usize,
     ) -> Result<Vec<Received>, BrokerError> {
-        let mut received = self.again(limit);
-        if received.is_empty() {
-            let Ok(first) = timeout(QUIET, self.next()).await else {
-                return Ok(received);
-            };
-            received.push(self.take(dial, accounts, first)?);
+        let alone = self.suspects.ready(dial, accounts, 1)?;
+        if !alone.is_empty() {
+            return Ok(alone);
         }
+        let mut received = self.events.ready(dial, accounts, limit)?;
+        if !received.is_empty() {
+            return Ok(received);
+        }
+        let first = async {
+            tokio::select! {
+                biased;
+                event = self.events.consumer.next() => (&mut self.events, event),
+                event = self.suspects.consumer.next() => (&mut self.suspects, event),
+            }
+        };
+        let Ok((lane, first)) = timeout(QUIET, first).await else {
+            return Ok(received);
+        };
+        received.push(lane.take(dial, accounts, first)?);
+        if !lane.suspect {
+            received.extend(lane.ready(dial, accounts, limit - 1)?);
+        }
+        Ok(received)
+    }
+
+    /// Tells the broker what was answered for.
+    pub(super) async fn acknowledge(&mut self, dial: &Dial) -> Result<(), BrokerError> {
+        self.events.acknowledge(dial).await?;
+        self.suspects.acknowledge(dial).await
+    }
+}
+
+impl Lane {
+    async fn open(
+        dial: &Dial,
+        connection: &Connection,
+        queue: String,
+        prefetch: u16,
+        suspect: bool,
+    ) -> Result<Self, BrokerError> {
+        let channel = dial.within(connection.create_channel()).await?;
+        dial.within(channel.basic_qos(prefetch, BasicQosOptions::default()))
+            .await?;
+        let options = BasicConsumeOptions::default();
+        let consumer =
+            channel.basic_consume(queue.as_str().into(), "".into(), options, FieldTable::default());
+        let consumer = dial.within(consumer).await?;
+        Ok(Self {
+            suspect,
+            channel,
+            consumer,
+            brought: VecDeque::new(),
+        })
+    }
+
+    /// What needs no waiting: what was handed out and dropped, then what has come.
+    fn ready(
+        &mut self,
+        dial: &Dial,
+        accounts: &Accounts,
+        limit: usize,
+    ) -> Result<Vec<Received>, BrokerError> {
+        let mut received = self.again(limit);
         while received.len() < limit
-            && let Some(next) = self.next().now_or_never()
+            && let Some(next) = self.consumer.next().now_or_never()
         {
             received.push(self.take(dial, accounts, next)?);
         }
         Ok(received)
     }
 
-    /// What was handed out and dropped.
     fn again(&mut self, limit: usize) -> Vec<Received> {
-        let mut received = Vec::new();
-        for brought in &mut self.brought {
-            if received.len() == limit {
-                break;
+        let suspect = self.suspect;
+        let hand = |brought: &mut Brought| {
+            if brought.answered || brought.ear.try_recv() != Err(TryRecvError::Closed) {
+                return None;
             }
-            if !brought.answered && brought.ear.try_recv() == Err(TryRecvError::Closed) {
-                let (receipt, ear) = Receipt::new();
-                brought.ear = ear;
-                received.push(Received {
-                    event: brought.event.clone(),
-                    receipt,
-                });
-            }
-        }
-        received
-    }
-
-    async fn next(&mut self) -> (Option<lapin::Result<Delivery>>, bool) {
-        tokio::select! {
-            biased;
-            event = self.events.next() => (event, false),
-            dead = self.dead.next() => (dead, true),
-        }
+            let (receipt, ear) = Receipt::new();
+            brought.ear = ear;
+            Some(Received {
+                event: brought.event.clone(),
+                suspect,
+                receipt,
+            })
+        };
+        self.brought.iter_mut().filter_map(hand).take(limit).collect()
     }
 
     fn take(
         &mut self,
         dial: &Dial,
         accounts: &Accounts,
-        (delivery, dead): (Option<lapin::Result<Delivery>>, bool),
+        delivery: Option<lapin::Result<Delivery>>,
     ) -> Result<Received, BrokerError> {
         // A stream ends without an error when the broker cancels the consumer: its queue was deleted.
         let delivery = delivery.ok_or_else(|| dial.away("it has ended the subscription"))?;
         let delivery = delivery.map_err(|error| dial.away(&error.to_string()))?;
-        let event = Message::new(&delivery.properties, &delivery.data, dead).judge(accounts);
+        let event = Message::new(&delivery.properties, &delivery.data).event(accounts);
         let (receipt, ear) = Receipt::new();
         self.brought.push_back(Brought {
             tag: delivery.delivery_tag,
@@ -131,11 +177,15 @@ impl Consuming {
             ear,
             answered: false,
         });
-        Ok(Received { event, receipt })
+        Ok(Received {
+            event,
+            suspect: self.suspect,
+            receipt,
+        })
     }
 
-    /// Tells the broker what was answered for: all up to the first that was not in one word, the others one by one.
-    pub(super) async fn acknowledge(&mut self, dial: &Dial) -> Result<(), BrokerError> {
+    /// All up to the first that was not answered for in one word, the others one by one.
+    async fn acknowledge(&mut self, dial: &Dial) -> Result<(), BrokerError> {
         for brought in &mut self.brought {
             brought.answered = brought.answered || brought.ear.try_recv() == Ok(());
         }

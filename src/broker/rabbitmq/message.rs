@@ -18,6 +18,9 @@ const PREFIX: &str = "cloudEvents_";
 /// Content type of the data.
 const JSON: &str = "application/json";
 
+/// Longest id of an event, in bytes: it is a key of tables, and the message's id.
+const LONGEST_ID: usize = 255;
+
 /// Delivery mode of what outlives the broker.
 const PERSISTENT: u8 = 2;
 
@@ -30,9 +33,6 @@ pub(super) struct Message {
     attributes: BTreeMap<String, String>,
     /// The data; bytes that are no text are replaced.
     body: String,
-    /// It was brought too often without an answer.
-    #[serde(default)]
-    dead: bool,
 }
 
 /// Who may speak for whom.
@@ -73,8 +73,8 @@ pub(super) fn write(event: &Event, account: &str) -> Result<(BasicProperties, Ve
 }
 
 impl Message {
-    /// What came; `dead`: from the queue of what was brought too often.
-    pub(super) fn new(properties: &BasicProperties, body: &[u8], dead: bool) -> Self {
+    /// What came.
+    pub(super) fn new(properties: &BasicProperties, body: &[u8]) -> Self {
         let mut attributes = BTreeMap::new();
         for (name, value) in properties.headers().iter().flat_map(FieldTable::inner) {
             let Some(name) = name.as_str().strip_prefix(PREFIX) else {
@@ -92,26 +92,12 @@ impl Message {
             content_type: properties.content_type().as_ref().map(ToString::to_string),
             attributes,
             body: String::from_utf8_lossy(body).into_owned(),
-            dead,
         }
     }
 
     /// The event that it is.
     pub(super) fn event(&self, accounts: &Accounts) -> Result<Event, Unfit> {
         self.read(accounts).map_err(|fault| self.unfit(fault))
-    }
-
-    /// What it is to a consumer: an event, unless one crashed on it time and again.
-    pub(super) fn judge(&self, accounts: &Accounts) -> Result<Event, Unfit> {
-        let event = self.event(accounts)?;
-        if !self.dead {
-            return Ok(event);
-        }
-        let fault = Fault::new("crashed-consumer")
-            .found("an event that was brought again and again and never answered for")
-            .expected("an event that can be merged")
-            .remedy("look in the log for what the node died of; then retry this");
-        Err(self.unfit(fault))
     }
 
     fn unfit(&self, fault: Fault) -> Unfit {
@@ -146,8 +132,11 @@ impl Message {
         let ["", store_id, adapter] = parts[..] else {
             return Err(malformed("source", &event.source));
         };
-        if store_id.is_empty() || adapter.is_empty() || event.id.is_empty() {
+        if store_id.is_empty() || adapter.is_empty() {
             return Err(malformed("source", &event.source));
+        }
+        if event.id.is_empty() || event.id.len() > LONGEST_ID {
+            return Err(malformed("id", &format!("{} bytes", event.id.len())));
         }
         self.vouched(accounts, store_id)?;
         Ok(event)
@@ -198,8 +187,8 @@ mod tests {
     #[test]
     fn event_comes_back_as_it_was_said() {
         let (properties, body) = write(&event(), "so-tu-phap").unwrap();
-        let message = Message::new(&properties, &body, false);
-        assert_eq!(message.judge(&accounts()), Ok(event()));
+        let message = Message::new(&properties, &body);
+        assert_eq!(message.event(&accounts()), Ok(event()));
         let kept: Message = serde_json::from_str(&serde_json::to_string(&message).unwrap()).unwrap();
         assert_eq!(kept.event(&accounts()), Ok(event()));
     }
@@ -207,11 +196,11 @@ mod tests {
     #[test]
     fn what_is_no_event_of_ours_is_named() {
         let (properties, body) = write(&event(), "so-tu-phap").unwrap();
-        let sound = Message::new(&properties, &body, false);
+        let sound = Message::new(&properties, &body);
         let told = |change: &dyn Fn(&mut Message)| {
             let mut message = sound.clone();
             change(&mut message);
-            let unfit = message.judge(&accounts()).unwrap_err();
+            let unfit = message.event(&accounts()).unwrap_err();
             (unfit.fault.code, unfit.fault.field.unwrap_or_default())
         };
         let rows: [(&str, &str, &dyn Fn(&mut Message)); 8] = [
@@ -236,7 +225,9 @@ mod tests {
                     .attributes
                     .insert("specversion".to_owned(), "0.3".to_owned());
             }),
-            ("crashed-consumer", "", &|message| message.dead = true),
+            ("event-malformed", "id", &|message| {
+                message.attributes.insert("id".to_owned(), "x".repeat(256));
+            }),
         ];
         for (code, field, change) in rows {
             assert_eq!(told(change), (code.to_owned(), field.to_owned()));

@@ -94,7 +94,11 @@ impl Publishing {
                 }
                 Ok(Err(error)) => return Err(dial.away(&error.to_string())),
                 Err(_) if self.connection.status().blocked() => return Err(blocked(dial)),
-                Err(_) => return Err(dial.away(&format!("no confirm within {} s", LIMIT.as_secs()))),
+                Err(_) => {
+                    let limit = LIMIT.as_secs();
+                    let look = topology::look(dial);
+                    return Err(dial.away(&format!("no confirm within {limit} s; if that stays so, {look}")));
+                }
             }
         }
         if let Some(key) = nowhere {
@@ -104,6 +108,7 @@ impl Publishing {
         if refused {
             return Err(BrokerError::Unconfirmed {
                 place: dial.place().to_owned(),
+                look: topology::look(dial),
             });
         }
         Ok(())

@@ -1,7 +1,8 @@
 //! What the broker must have. Declared on every new connection, so that a broker that was wiped is one like any other.
 //!
-//! A store's queue has no length limit. What was brought [`DELIVERY_LIMIT`] times without an answer (the node died each
-//! time) goes, at least once, to a queue of its own, which the node reads too.
+//! A store's queue has no length limit. What was brought [`DELIVERY_LIMIT`] times without an answer (its connection ended
+//! each time) goes, at least once, to a queue of its own, which the node reads too. That one has no limit that could be
+//! reached, and no place where anything could go from there.
 
 use lapin::options::{ExchangeDeclareOptions, QueueBindOptions, QueueDeclareOptions};
 use lapin::types::{AMQPValue, FieldTable};
@@ -18,6 +19,9 @@ const CONTROL: &str = "lienthong.control";
 
 /// How often a message comes again before it is set aside. Each cut connection counts, so it is no small number.
 const DELIVERY_LIMIT: i64 = 20;
+
+/// The same for what was set aside: never. From version 4.0 on a queue that says nothing drops what came twenty times.
+const NO_LIMIT: i64 = i32::MAX as i64;
 
 /// AMQP's code for a declaration that contradicts what is there.
 const PRECONDITION_FAILED: u16 = 406;
@@ -51,7 +55,9 @@ pub(super) async fn declare(connection: &Connection, dial: &Dial) -> Result<(), 
         arguments.insert("x-queue-type".into(), text("quorum"));
         arguments
     };
-    declare_queue(&channel, dial, &dead, quorum()).await?;
+    let mut arguments = quorum();
+    arguments.insert("x-delivery-limit".into(), AMQPValue::LongLongInt(NO_LIMIT));
+    declare_queue(&channel, dial, &dead, arguments).await?;
     bind(&channel, dial, &dead, &dead, "").await?;
     let mut arguments = quorum();
     arguments.insert("x-delivery-limit".into(), AMQPValue::LongLongInt(DELIVERY_LIMIT));
@@ -76,6 +82,16 @@ pub(super) async fn declare(connection: &Connection, dial: &Dial) -> Result<(), 
         }
     }
     dial.within(channel.close(200, "done".into())).await
+}
+
+/// Where to look when the broker takes no events.
+pub(super) fn look(dial: &Dial) -> String {
+    format!(
+        "see whether each queue has a leader: `rabbitmq-queues quorum_status --vhost {} {}`, and so on; delete one that \
+         never gets one, its node declares it again",
+        dial.vhost(),
+        queue(&dial.subscriber.store_id)
+    )
 }
 
 async fn exchange(channel: &Channel, dial: &Dial, name: &str, kind: ExchangeKind) -> Result<(), BrokerError> {

@@ -24,8 +24,10 @@ use crate::store::{
 };
 
 mod join;
+mod suspect;
 
 use join::Changed;
+use suspect::Suspicion;
 
 /// Where a message comes from that does not say so.
 const NOBODY: &str = "unknown";
@@ -36,6 +38,7 @@ const BATCH: usize = 256;
 /// The stage.
 pub struct Subscribe {
     shared: Arc<Shared>,
+    suspicion: Suspicion,
 }
 
 /// What is to be merged, and its place in the inbox if it is kept there.
@@ -48,7 +51,10 @@ impl Subscribe {
     /// The stage over these parts.
     #[must_use]
     pub fn new(shared: Arc<Shared>) -> Self {
-        Self { shared }
+        Self {
+            shared,
+            suspicion: Suspicion::default(),
+        }
     }
 
     /// Waits a moment for events, merges what has come, answers for it.
@@ -56,23 +62,32 @@ impl Subscribe {
     /// # Errors
     /// The store or the broker is away; unanswered events come again.
     pub async fn step(&self) -> Result<Progress, StageError> {
-        let received = self.shared.broker.receive(BATCH).await?;
-        let (events, receipts): (Vec<Told>, Vec<_>) = received
+        let is_careful = self.suspicion.is_careful();
+        let limit = if is_careful { 1 } else { BATCH };
+        let received = self.shared.broker.receive(limit).await?;
+        let mut is_suspect = is_careful || received.iter().any(|received| received.suspect);
+        let (mut events, receipts): (Vec<Told>, Vec<_>) = received
             .into_iter()
             .map(|received| ((received.event, None), received.receipt))
             .unzip();
-        let events = if events.is_empty() {
-            self.kept().await?
-        } else {
-            events
-        };
+        if events.is_empty() {
+            let is_kept_suspect;
+            (events, is_kept_suspect) = self.kept(limit).await?;
+            is_suspect |= is_kept_suspect;
+        }
         if events.is_empty() {
             return Ok(Progress::Worked);
         }
-        let mut transaction = self.shared.store.begin().await?;
-        self.merge(transaction.as_mut(), events).await?;
-        failpoint::pass("subscribe-before-commit");
-        transaction.commit().await?;
+        let mut suspect = None;
+        if is_suspect && let [_] = events[..] {
+            let tried = self.try_alone(events.remove(0)).await?;
+            suspect = tried.0.as_ref().ok().map(|event| event.id.clone());
+            events.push(tried);
+        }
+        self.suspicion.begins(events.len());
+        let merged = self.merge_all(events).await;
+        self.suspicion.ends(suspect.filter(|_| merged.is_err()));
+        merged?;
         failpoint::pass("subscribe-committed");
         self.shared.broker.acknowledge(receipts).await?;
         self.shared.deliveries.ring();
@@ -80,18 +95,32 @@ impl Subscribe {
         Ok(Progress::Worked)
     }
 
-    /// Events of the inbox whose time has come.
-    async fn kept(&self) -> Result<Vec<Told>, StageError> {
+    async fn merge_all(&self, events: Vec<Told>) -> Result<(), StageError> {
+        let mut transaction = self.shared.store.begin().await?;
+        self.merge(transaction.as_mut(), events).await?;
+        failpoint::pass("subscribe-before-commit");
+        Ok(transaction.commit().await?)
+    }
+
+    /// Events of the inbox whose time has come, or one suspect.
+    async fn kept(&self, limit: usize) -> Result<(Vec<Told>, bool), StageError> {
         if !self.shared.leads("events again", Duration::ZERO).await? {
-            return Ok(Vec::new());
+            return Ok((Vec::new(), false));
         }
-        let limit = u32::try_from(BATCH).unwrap_or(u32::MAX);
+        let limit = u32::try_from(limit).unwrap_or(u32::MAX);
         let now = self.shared.steady.now();
         let kept = self.shared.store.records_again(Said::ByNodes, now, limit).await?;
-        Ok(kept
-            .into_iter()
-            .map(|record| (self.shared.broker.reread(&record.raw), Some(record.seq)))
-            .collect())
+        let mut events = Vec::with_capacity(kept.len());
+        for record in kept {
+            if let Some(event) = suspect::kept(&record) {
+                if events.is_empty() {
+                    return Ok((vec![(Ok(event), Some(record.seq))], true));
+                }
+                break;
+            }
+            events.push((self.shared.broker.reread(&record.raw), Some(record.seq)));
+        }
+        Ok((events, false))
     }
 
     async fn merge(&self, transaction: &mut dyn Transaction, told: Vec<Told>) -> Result<(), StageError> {
