@@ -1,12 +1,13 @@
 //! Connections: how they are opened, how long anything may take, and how it is told what went wrong.
 
 use std::future::Future;
-use std::time::{Duration, Instant};
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
 
 use lapin::tcp::OwnedTLSConfig;
 use lapin::uri::{AMQPScheme, AMQPUri};
 use lapin::{Connection, ConnectionProperties, ConnectionStatus};
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
 use super::topology;
 use crate::broker::{Address, BrokerError, Subscriber, without_password};
@@ -26,6 +27,8 @@ pub(super) struct Dial {
     tls: Option<String>,
     place: String,
     pub(super) subscriber: Subscriber,
+    /// Until when the store's queue is to be left alone.
+    young: Mutex<Instant>,
 }
 
 impl Dial {
@@ -52,6 +55,7 @@ impl Dial {
             uri,
             place,
             subscriber,
+            young: Mutex::new(Instant::now()),
         })
     }
 
@@ -62,6 +66,16 @@ impl Dial {
 
     pub(super) fn vhost(&self) -> &str {
         &self.uri.vhost
+    }
+
+    /// The store's queue is a new one.
+    pub(super) fn is_young_until(&self, time: Instant) {
+        *self.young.lock().unwrap_or_else(PoisonError::into_inner) = time;
+    }
+
+    /// Until when the store's queue is to be left alone.
+    pub(super) fn is_young(&self) -> Instant {
+        *self.young.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(super) fn place(&self) -> &str {

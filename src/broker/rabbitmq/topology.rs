@@ -4,9 +4,13 @@
 //! each time) goes, at least once, to a queue of its own, which the node reads too. That one has no limit that could be
 //! reached, and no place where anything could go from there.
 
+use std::time::Duration;
+
 use lapin::options::{ExchangeDeclareOptions, QueueBindOptions, QueueDeclareOptions};
 use lapin::types::{AMQPValue, FieldTable};
 use lapin::{Channel, Connection, ErrorKind, ExchangeKind};
+
+use tokio::time::{Instant, sleep_until};
 
 use super::link::Dial;
 use crate::broker::BrokerError;
@@ -22,6 +26,13 @@ const DELIVERY_LIMIT: i64 = 20;
 
 /// The same for what was set aside: never. From version 4.0 on a queue that says nothing drops what came twenty times.
 const NO_LIMIT: i64 = i32::MAX as i64;
+
+/// How long a new queue is left alone. RabbitMQ writes down twice a second where the data of its quorum queues are; one
+/// that was killed before it did has a queue afterwards that has lost everything and takes nothing any more.
+const SETTLING: Duration = Duration::from_millis(1500);
+
+/// AMQP's code for what is not there.
+const NOT_FOUND: u16 = 404;
 
 /// AMQP's code for a declaration that contradicts what is there.
 const PRECONDITION_FAILED: u16 = 406;
@@ -55,6 +66,9 @@ pub(super) async fn declare(connection: &Connection, dial: &Dial) -> Result<(), 
         arguments.insert("x-queue-type".into(), text("quorum"));
         arguments
     };
+    if !is_there(connection, dial, &queue).await? {
+        dial.is_young_until(Instant::now() + SETTLING);
+    }
     let mut arguments = quorum();
     arguments.insert("x-delivery-limit".into(), AMQPValue::LongLongInt(NO_LIMIT));
     declare_queue(&channel, dial, &dead, arguments).await?;
@@ -81,7 +95,9 @@ pub(super) async fn declare(connection: &Connection, dial: &Dial) -> Result<(), 
             dial.within(unbound).await?;
         }
     }
-    dial.within(channel.close(200, "done".into())).await
+    dial.within(channel.close(200, "done".into())).await?;
+    sleep_until(dial.is_young()).await;
+    Ok(())
 }
 
 /// Where to look when the broker takes no events.
@@ -92,6 +108,37 @@ pub(super) fn look(dial: &Dial) -> String {
         dial.vhost(),
         queue(&dial.subscriber.store_id)
     )
+}
+
+/// Whether the broker has this queue. Asked on a channel of its own: the answer no ends it.
+async fn is_there(connection: &Connection, dial: &Dial, queue: &str) -> Result<bool, BrokerError> {
+    let channel = dial.within(connection.create_channel()).await?;
+    let options = QueueDeclareOptions {
+        passive: true,
+        ..QueueDeclareOptions::default()
+    };
+    let asked = async {
+        match channel
+            .queue_declare(queue.into(), options, FieldTable::default())
+            .await
+        {
+            Ok(_) => Ok(true),
+            Err(error) if code(&error) == Some(NOT_FOUND) => Ok(false),
+            Err(error) => Err(error),
+        }
+    };
+    let is_there = dial.within(asked).await?;
+    if is_there {
+        dial.within(channel.close(200, "asked".into())).await?;
+    }
+    Ok(is_there)
+}
+
+fn code(error: &lapin::Error) -> Option<u16> {
+    match error.kind() {
+        ErrorKind::ProtocolError(error) => Some(error.get_id()),
+        _ => None,
+    }
 }
 
 async fn exchange(channel: &Channel, dial: &Dial, name: &str, kind: ExchangeKind) -> Result<(), BrokerError> {
