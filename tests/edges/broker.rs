@@ -148,13 +148,16 @@ async fn loopback_confirms_only_what_was_acknowledged() {
 
 /// The parts of a node that hosts the one-stop, stepped by the test.
 async fn shared(folder: &TempDir) -> Arc<Shared> {
+    shared_over(folder, loopback().await).await
+}
+
+pub(crate) async fn shared_over(folder: &TempDir, broker: Box<dyn Broker>) -> Arc<Shared> {
     let store = store::open(&format!("sqlite://{}/lienthong.db", folder.path().display()))
         .await
         .unwrap();
     let clock = Arc::new(ManualClock::new("2026-03-05T09:00:00Z".parse().unwrap()));
     let place = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("adapters/one-stop");
     let adapter = Adapter::load(&place, &Site::sample("one-stop")).unwrap();
-    let broker = loopback().await;
     let workers = Workers::new(1, Duration::from_secs(5));
     let shared = Shared::open(store, broker, clock, vec![adapter], workers);
     Arc::new(shared.await.unwrap())
@@ -166,7 +169,7 @@ async fn say(store: &dyn Store, event: &Event) {
     transaction.commit().await.unwrap();
 }
 
-async fn version(store: &dyn Store, n: u32) -> i64 {
+pub(crate) async fn version(store: &dyn Store, n: u32) -> i64 {
     store
         .find_replica(&code(n))
         .await

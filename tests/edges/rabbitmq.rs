@@ -1,90 +1,18 @@
 //! What befalls a RabbitMQ and the way there, and that nothing is lost by it. Each test counts how often its fault bit.
 
-use std::collections::BTreeSet;
 use std::time::Duration;
 
 use lapin::BasicProperties;
 use lapin::options::{BasicPublishOptions, QueueDeclareOptions};
 use lapin::types::FieldTable;
-use lienthong::broker::{self, Address, Broker, BrokerError};
+use lienthong::broker::{self, Address, BrokerError};
 use lienthong::event::Event;
 
 use crate::broker::{bring, event};
-use crate::support::rabbit::{Fate, Places, Private, QUEUE, STORE, Wire, rabbit, subscriber};
+use crate::support::rabbit::{
+    Fate, Places, Private, QUEUE, STORE, Wire, ids, rabbit, say, subscriber, take,
+};
 use crate::support::{MANIFEST, Province, Target, cli, post, row, until};
-
-/// Says all of this, as the stage does: what was not confirmed is said again. How often that was so.
-async fn say(broker: &dyn Broker, events: Vec<Event>) -> usize {
-    let mut open = events;
-    let mut failures = 0;
-    let mut told = None;
-    until("everything is confirmed", async || {
-        let confirmed = match broker.publish(open.clone()).await {
-            Ok(confirmed) => confirmed,
-            Err(error) => {
-                failures += 1;
-                if told.as_ref() != Some(&error) {
-                    eprintln!("{error}");
-                    told = Some(error);
-                }
-                return None;
-            }
-        };
-        failures += confirmed.iter().filter(|one| !**one).count();
-        let mut confirmed = confirmed.into_iter();
-        open.retain(|_| confirmed.next() != Some(true));
-        open.is_empty().then_some(())
-    })
-    .await;
-    failures
-}
-
-/// Takes until all of these have come; how often one came that was there already. One that a cut connection took along
-/// too often comes as a dead letter, which is no loss.
-async fn take(broker: &dyn Broker, mut wanted: BTreeSet<String>) -> usize {
-    let mut again = 0;
-    until("everything has come", async || {
-        let received = broker.receive(100).await.unwrap_or_default();
-        let mut receipts = Vec::new();
-        for one in received {
-            let id = match one.event {
-                Ok(event) => event.id,
-                Err(unfit) => {
-                    assert_eq!(unfit.fault.code, "crashed-consumer", "{unfit:?}");
-                    eprintln!("a dead letter: {:?}", unfit.event);
-                    unfit.event.unwrap()
-                }
-            };
-            again += usize::from(!wanted.remove(&id));
-            receipts.push(one.receipt);
-        }
-        broker.acknowledge(receipts).await.unwrap();
-        wanted.is_empty().then_some(())
-    })
-    .await;
-    again
-}
-
-fn ids(events: &[Event]) -> BTreeSet<String> {
-    events.iter().map(|event| event.id.clone()).collect()
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn event_that_leads_nowhere_is_not_published_and_goes_out_after_the_repair() {
-    let places = Places::shared().await;
-    let broker = rabbit(&places.url());
-    assert_eq!(broker.publish(vec![event(1)]).await.unwrap(), [true]);
-    places.remove_queue(QUEUE).await;
-    let refused = broker.publish(vec![event(2)]).await;
-    let Err(BrokerError::Unroutable { exchange, key }) = &refused else {
-        panic!("{refused:?}");
-    };
-    assert_eq!(exchange, "lienthong.events");
-    assert!(key.starts_with("one-stop.-.-.vn.lienthong.dossier."), "{key}");
-    assert_eq!(broker.publish(vec![event(2)]).await.unwrap(), [true]);
-    assert_eq!(broker.trouble(), None);
-    take(&*broker, ids(&[event(2)])).await;
-}
 
 #[tokio::test(flavor = "multi_thread")]
 async fn nothing_is_lost_while_connections_are_cut_in_the_middle() {
@@ -109,10 +37,10 @@ async fn nothing_is_lost_while_connections_are_cut_in_the_middle() {
         "void: {} cuts, {failures} failures",
         wire.bitten()
     );
-    eprintln!(
+    places.tell(&format!(
         "{} cuts, {failures} not confirmed, {again} came again",
         wire.bitten()
-    );
+    ));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -132,23 +60,6 @@ async fn confirm_that_does_not_come_ends_the_wait_and_the_event_is_said_again() 
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn line_that_swallows_everything_is_noticed_on_both_sides() {
-    let places = Places::shared().await;
-    let wire = Wire::to(places.port()).await;
-    let broker = rabbit(&places.behind(&wire));
-    say(&*broker, vec![event(1)]).await;
-    take(&*broker, ids(&[event(1)])).await;
-    wire.set(Fate::Swallow);
-    let lost = broker.publish(vec![event(2)]).await;
-    assert!(matches!(lost, Err(BrokerError::Away { .. })), "{lost:?}");
-    until("the silence is noticed", async || broker.receive(1).await.err()).await;
-    wire.set(Fate::Clear);
-    assert!(wire.bitten() > 0);
-    say(&*broker, vec![event(2)]).await;
-    take(&*broker, ids(&[event(2)])).await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
 async fn node_is_back_after_an_operator_closed_every_connection() {
     let places = Places::shared().await;
     let broker = rabbit(&places.url());
@@ -165,60 +76,6 @@ async fn node_is_back_after_an_operator_closed_every_connection() {
         .unwrap();
     say(&*broker, vec![event(2)]).await;
     take(&*broker, ids(&[event(1), event(2)])).await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn confirmed_events_survive_the_brokers_death_and_its_orderly_restart() {
-    let private = Private::start().await;
-    let broker = rabbit(&private.0.url());
-    let events: Vec<Event> = (1..=60).map(event).collect();
-    say(&*broker, events[..20].to_vec()).await;
-    let held = bring(&*broker, 5).await;
-    private.kill().await;
-    drop(held);
-    let away = broker.publish(vec![event(21)]).await;
-    assert!(matches!(away, Err(BrokerError::Away { .. })), "{away:?}");
-    let ((), failures) = tokio::join!(private.restart(), say(&*broker, events[20..40].to_vec()));
-    assert!(failures > 0, "void: published while nothing was there");
-    private.restart().await;
-    say(&*broker, events[40..].to_vec()).await;
-    take(&*broker, ids(&events)).await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn broker_without_memory_takes_nothing_and_still_brings() {
-    let private = Private::start().await;
-    let broker = rabbit(&private.0.url());
-    say(&*broker, vec![event(1), event(2)]).await;
-    let held = bring(&*broker, 1).await;
-    private.0.ctl(&["set_vm_memory_high_watermark", "0.000001"]).await;
-    let blocked = broker.publish(vec![event(3)]).await;
-    assert!(matches!(blocked, Err(BrokerError::Blocked { .. })), "{blocked:?}");
-    assert!(
-        broker
-            .trouble()
-            .is_some_and(|trouble| trouble.contains("broker blocked"))
-    );
-    broker
-        .acknowledge(held.into_iter().map(|one| one.receipt).collect())
-        .await
-        .unwrap();
-    take(&*broker, ids(&[event(2)])).await;
-    until("the acknowledgements are heard", async || {
-        let queues = private
-            .0
-            .ctl(&["list_queues", "--vhost", "VHOST", "name", "messages"])
-            .await;
-        queues.contains(&format!("{QUEUE}\t0")).then_some(())
-    })
-    .await;
-    private
-        .0
-        .ctl(&["set_vm_memory_high_watermark", "absolute", "1GB"])
-        .await;
-    say(&*broker, vec![event(3)]).await;
-    assert_eq!(broker.trouble(), None);
-    take(&*broker, ids(&[event(3)])).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -342,30 +199,6 @@ async fn message_that_is_no_event_of_its_account_is_brought_as_unfit() {
         );
         broker.acknowledge(vec![brought.receipt]).await.unwrap();
     }
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn event_that_node_after_node_died_of_is_brought_as_a_dead_letter() {
-    let places = Places::shared().await;
-    say(&*rabbit(&places.url()), vec![event(1)]).await;
-    let mut deaths = 0;
-    let (unfit, broker, receipt) = until("the limit is reached", async || {
-        let broker = rabbit(&places.url());
-        let brought = bring(&*broker, 1).await.remove(0);
-        match brought.event {
-            Ok(_) => {
-                deaths += 1;
-                broker.close().await;
-                None
-            }
-            Err(unfit) => Some((unfit, broker, brought.receipt)),
-        }
-    })
-    .await;
-    assert_eq!(unfit.fault.code, "crashed-consumer");
-    assert_eq!(deaths, 21, "a limit of n is n + 1 deliveries");
-    assert_eq!(broker.reread(&unfit.raw), Ok(event(1)), "whole, for another try");
-    broker.acknowledge(vec![receipt]).await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -165,6 +165,10 @@ impl Daemon {
         signal(&self.child, "TERM");
     }
 
+    pub(crate) fn is_running(&mut self) -> bool {
+        self.child.try_wait().unwrap().is_none()
+    }
+
     /// Waits for its end.
     pub(crate) async fn end(&mut self) -> ExitStatus {
         until("the daemon ends", async || self.child.try_wait().unwrap()).await

@@ -1,22 +1,26 @@
 //! A real RabbitMQ: the shared one of the run, a virtual host of its own for each test; or a private one for tests that
 //! strike the whole broker. And a wire between a node and it that can be cut.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 use std::time::Duration;
 
+use lapin::options::QueueDeclareOptions;
 use lapin::tcp::OwnedTLSConfig;
+use lapin::types::FieldTable;
 use lapin::{Connection, ConnectionProperties};
 use lienthong::broker::{self, Address, Broker, Subscriber};
+use lienthong::event::Event;
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_util::sync::{CancellationToken, DropGuard};
 use tokio_util::task::TaskTracker;
 
-use super::{client, install_tls};
+use super::{client, install_tls, until};
 
 /// The store of the tests.
 pub(crate) const STORE: &str = "store";
@@ -31,7 +35,8 @@ pub(crate) struct Places {
     amqps: String,
     pub(crate) folder: String,
     management: String,
-    vhost: String,
+    version: String,
+    pub(crate) vhost: String,
 }
 
 /// A broker of this test alone; gone with it.
@@ -62,6 +67,11 @@ impl Private {
     /// Starts it again; if it runs, it is ended in order before.
     pub(crate) async fn restart(&self) {
         self.script("restart").await;
+    }
+
+    /// Kills it and starts it with nothing of what it had.
+    pub(crate) async fn wipe(&self) {
+        self.script("wipe").await;
     }
 
     async fn script(&self, verb: &'static str) {
@@ -98,20 +108,37 @@ impl Places {
             amqps: named("LIENTHONG_TEST_RABBITMQ_TLS"),
             folder: named("LIENTHONG_TEST_RABBITMQ_DIR"),
             management: named("LIENTHONG_TEST_RABBITMQ_MANAGEMENT"),
+            version: named("LIENTHONG_TEST_RABBITMQ_VERSION"),
             vhost: uuid::Uuid::now_v7().simple().to_string(),
         };
+        places.make_vhost().await;
         places
-            .ask(
-                reqwest::Method::PUT,
-                &format!("vhosts/{}", places.vhost),
-                &json!({}),
-            )
-            .await;
-        let (user, _) = places.account();
+    }
+
+    /// The virtual host, which an operator makes and no node.
+    pub(crate) async fn make_vhost(&self) {
+        let path = format!("vhosts/{}", self.vhost);
+        self.ask(reqwest::Method::PUT, &path, &json!({})).await;
         let all = json!({"configure": ".*", "write": ".*", "read": ".*"});
-        let path = format!("permissions/{}/{user}", places.vhost);
-        places.ask(reqwest::Method::PUT, &path, &all).await;
-        places
+        let path = format!("permissions/{}/{}", self.vhost, self.account().0);
+        self.ask(reqwest::Method::PUT, &path, &all).await;
+    }
+
+    /// What a fault did, and to which broker.
+    pub(crate) fn tell(&self, what: &str) {
+        eprintln!("RabbitMQ {}: {what}", self.version);
+    }
+
+    /// How many messages are in a queue. (What `list_queues` says of it is old.)
+    pub(crate) async fn messages(&self, queue: &str) -> u32 {
+        let stranger = self.stranger().await;
+        let channel = stranger.create_channel().await.unwrap();
+        let passive = QueueDeclareOptions {
+            passive: true,
+            ..QueueDeclareOptions::default()
+        };
+        let found = channel.queue_declare(queue.into(), passive, FieldTable::default());
+        found.await.unwrap().message_count()
     }
 
     pub(crate) fn account(&self) -> (String, String) {
@@ -137,6 +164,14 @@ impl Places {
             .unwrap();
         assert!(answer.status().is_success(), "{path}: {}", answer.status());
         answer.json().await.unwrap_or(Value::Null)
+    }
+
+    /// The names of all queues.
+    pub(crate) async fn queues(&self) -> Vec<String> {
+        let path = format!("queues/{}", self.vhost);
+        let found = self.ask(reqwest::Method::GET, &path, &json!({})).await;
+        let names = found.as_array().unwrap().iter();
+        names.map(|one| one["name"].as_str().unwrap().to_owned()).collect()
     }
 
     /// Somebody removes a queue.
@@ -207,6 +242,54 @@ pub(crate) fn subscriber() -> Subscriber {
         keys: vec!["*.-.#".to_owned(), "one-stop.#".to_owned()],
         former: Vec::new(),
     }
+}
+
+/// Says all of this, as the stage does: what was not confirmed is said again. How often that was so.
+pub(crate) async fn say(broker: &dyn Broker, events: Vec<Event>) -> usize {
+    let mut open = events;
+    let mut failures = 0;
+    let mut told = None;
+    until("everything is confirmed", async || {
+        let confirmed = match broker.publish(open.clone()).await {
+            Ok(confirmed) => confirmed,
+            Err(error) => {
+                failures += 1;
+                if told.as_ref() != Some(&error) {
+                    eprintln!("{error}");
+                    told = Some(error);
+                }
+                return None;
+            }
+        };
+        failures += confirmed.iter().filter(|one| !**one).count();
+        let mut confirmed = confirmed.into_iter();
+        open.retain(|_| confirmed.next() != Some(true));
+        open.is_empty().then_some(())
+    })
+    .await;
+    failures
+}
+
+/// Takes until all of these have come; how often one came that was there already.
+pub(crate) async fn take(broker: &dyn Broker, mut wanted: BTreeSet<String>) -> usize {
+    let mut again = 0;
+    until("everything has come", async || {
+        let received = broker.receive(100).await.unwrap_or_default();
+        let mut receipts = Vec::new();
+        for one in received {
+            let id = one.event.unwrap().id;
+            again += usize::from(!wanted.remove(&id));
+            receipts.push(one.receipt);
+        }
+        broker.acknowledge(receipts).await.unwrap();
+        wanted.is_empty().then_some(())
+    })
+    .await;
+    again
+}
+
+pub(crate) fn ids(events: &[Event]) -> BTreeSet<String> {
+    events.iter().map(|event| event.id.clone()).collect()
 }
 
 /// What befalls a wire.
