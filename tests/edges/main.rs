@@ -28,6 +28,7 @@ mod own_word;
 mod privacy;
 mod rabbitmq;
 mod rabbitmq_faults;
+mod rabbitmq_intruder;
 mod repeats;
 mod reports;
 mod sick;

@@ -9,9 +9,7 @@ use lienthong::broker::{self, Address, BrokerError};
 use lienthong::event::Event;
 
 use crate::broker::{bring, event};
-use crate::support::rabbit::{
-    Fate, Places, Private, QUEUE, STORE, Wire, ids, rabbit, say, subscriber, take,
-};
+use crate::support::rabbit::{Fate, Places, Private, QUEUE, STORE, Wire, ids, rabbit, say, subscriber, take};
 use crate::support::{MANIFEST, Province, Target, cli, post, row, until};
 
 #[tokio::test(flavor = "multi_thread")]

@@ -143,7 +143,10 @@ async fn queue_that_somebody_removed_is_there_again_and_what_was_not_confirmed_g
         places.remove_queue(queue).await;
     }
     let refused = broker.publish(vec![event(2)]).await;
-    assert!(matches!(refused, Err(BrokerError::Unroutable { .. })), "{refused:?}");
+    assert!(
+        matches!(refused, Err(BrokerError::Unroutable { .. })),
+        "{refused:?}"
+    );
     say(&*broker, vec![event(2)]).await;
     assert_eq!(broker.trouble(), None);
     take(&*broker, ids(&[event(2)])).await;
@@ -243,9 +246,9 @@ async fn blocked(alarm: &[&str], calm: &[&str]) {
     assert_eq!(broker.trouble(), None);
     take(&*broker, ids(&[event(41)])).await;
     let alarm = alarm[0];
-    private
-        .0
-        .tell(&format!("1 alarm ({alarm}): the shared connection stood still, ours brought 40"));
+    private.0.tell(&format!(
+        "1 alarm ({alarm}): the shared connection stood still, ours brought 40"
+    ));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -310,7 +313,10 @@ async fn daemon_repairs_what_it_has_on_the_broker_and_says_again_what_was_not_co
     let private = Private::start().await;
     let target = Target::start().await;
     let province = Province::new(&[("register", Some(MANIFEST), &target.url)]);
-    province.reconfigure("[http]", &format!("[broker]\nurl = \"{}\"\n[http]", private.0.url()));
+    province.reconfigure(
+        "[http]",
+        &format!("[broker]\nurl = \"{}\"\n[http]", private.0.url()),
+    );
     let mut daemon = province.start().await;
     let status = async || cli(&province.socket(), &["status"]).await;
     let (mut removed, mut kept) = (0, 0);
@@ -353,9 +359,18 @@ async fn daemon_repairs_what_it_has_on_the_broker_and_says_again_what_was_not_co
     .await;
     let end = daemon.rest().await;
     assert_eq!(end.broker_trouble, None);
-    assert!(target.counts().values().all(|count| *count == 1), "{:?}", target.counts());
-    assert!(removed >= 2 && kept > 0, "void: {removed} queues removed, {kept} events kept");
-    private.0.tell(&format!("{removed} queues removed, 1 wipe with {kept} events waiting"));
+    assert!(
+        target.counts().values().all(|count| *count == 1),
+        "{:?}",
+        target.counts()
+    );
+    assert!(
+        removed >= 2 && kept > 0,
+        "void: {removed} queues removed, {kept} events kept"
+    );
+    private.0.tell(&format!(
+        "{removed} queues removed, 1 wipe with {kept} events waiting"
+    ));
     daemon.terminate();
     assert_eq!(daemon.end().await.code(), Some(0));
 }

@@ -31,6 +31,9 @@ const NO_LIMIT: i64 = i32::MAX as i64;
 /// that was killed before it did has a queue afterwards that has lost everything and takes nothing any more.
 const SETTLING: Duration = Duration::from_millis(1500);
 
+/// AMQP's code for what an account may not do.
+const ACCESS_REFUSED: u16 = 403;
+
 /// AMQP's code for what is not there.
 const NOT_FOUND: u16 = 404;
 
@@ -53,14 +56,14 @@ pub(super) fn dead(store_id: &str) -> String {
 /// The broker is away, or has something under one of these names that differs.
 pub(super) async fn declare(connection: &Connection, dial: &Dial) -> Result<(), BrokerError> {
     let (queue, dead) = (queue(&dial.subscriber.store_id), dead(&dial.subscriber.store_id));
-    let channel = dial.within(connection.create_channel()).await?;
     for (name, kind) in [
         (EVENTS, ExchangeKind::Topic),
         (CONTROL, ExchangeKind::Topic),
         (&dead, ExchangeKind::Fanout),
     ] {
-        exchange(&channel, dial, name, kind).await?;
+        exchange(connection, dial, name, kind).await?;
     }
+    let channel = dial.within(connection.create_channel()).await?;
     let quorum = || {
         let mut arguments = FieldTable::default();
         arguments.insert("x-queue-type".into(), text("quorum"));
@@ -141,14 +144,56 @@ fn code(error: &lapin::Error) -> Option<u16> {
     }
 }
 
-async fn exchange(channel: &Channel, dial: &Dial, name: &str, kind: ExchangeKind) -> Result<(), BrokerError> {
-    let options = ExchangeDeclareOptions {
-        durable: true,
-        ..ExchangeDeclareOptions::default()
+/// Declares an exchange. Where only the operator may declare it, it is enough that it is there.
+async fn exchange(
+    connection: &Connection,
+    dial: &Dial,
+    name: &str,
+    kind: ExchangeKind,
+) -> Result<(), BrokerError> {
+    let mut is_missing = false;
+    let declared = async {
+        let channel = connection.create_channel().await?;
+        let declare = |channel: &Channel, passive| {
+            let options = ExchangeDeclareOptions {
+                durable: true,
+                passive,
+                ..ExchangeDeclareOptions::default()
+            };
+            let channel = channel.clone();
+            let kind = kind.clone();
+            async move {
+                channel
+                    .exchange_declare(name.into(), kind, options, FieldTable::default())
+                    .await?;
+                channel.close(200, "done".into()).await
+            }
+        };
+        match declare(&channel, false).await {
+            // The refusal has ended the channel.
+            Err(error) if code(&error) == Some(ACCESS_REFUSED) => {
+                let channel = connection.create_channel().await?;
+                let declared = declare(&channel, true).await;
+                is_missing = matches!(&declared, Err(error) if code(error) == Some(NOT_FOUND));
+                declared
+            }
+            declared => declared,
+        }
     };
-    let declared = channel.exchange_declare(name.into(), kind, options, FieldTable::default());
     let repair = format!("remove the exchange {name} on the broker; the node declares it again");
-    told(dial, declared, &format!("exchange {name}"), repair).await
+    let what = format!("exchange {name}");
+    let declared = told(dial, declared, &what, repair).await;
+    if is_missing {
+        return Err(BrokerError::Drift {
+            what,
+            difference: format!(
+                "it is not there, and the account {} may not declare it",
+                dial.account()
+            ),
+            repair: "load deploy/rabbitmq/definitions.json, which declares it".to_owned(),
+        });
+    }
+    declared
 }
 
 async fn declare_queue(

@@ -171,7 +171,9 @@ impl Places {
         let path = format!("queues/{}", self.vhost);
         let found = self.ask(reqwest::Method::GET, &path, &json!({})).await;
         let names = found.as_array().unwrap().iter();
-        names.map(|one| one["name"].as_str().unwrap().to_owned()).collect()
+        names
+            .map(|one| one["name"].as_str().unwrap().to_owned())
+            .collect()
     }
 
     /// Somebody removes a queue.
@@ -222,13 +224,16 @@ impl Places {
 
     /// A stranger's connection.
     pub(crate) async fn stranger(&self) -> Connection {
-        let runtime = lapin::runtime::default_runtime().unwrap();
-        let tls = OwnedTLSConfig::default();
-        let properties = ConnectionProperties::default();
-        Connection::connect_with_config(&self.url(), properties, tls, runtime)
-            .await
-            .unwrap()
+        connect(&self.url()).await.unwrap()
     }
+}
+
+/// A connection of nobody in particular.
+pub(crate) async fn connect(url: &str) -> lapin::Result<Connection> {
+    let runtime = lapin::runtime::default_runtime()?;
+    let tls = OwnedTLSConfig::default();
+    let properties = ConnectionProperties::default();
+    Connection::connect_with_config(url, properties, tls, runtime).await
 }
 
 /// The broker as a node of the tests' store has it.
