@@ -12,6 +12,7 @@ use lienthong::store::{self, Store};
 use rustix::process::{Pid, Signal, kill_process};
 use tokio::time::{Instant, sleep, timeout};
 
+use crate::broker::Broker;
 use crate::support::{LIMIT, Process, install_tls, is_stopped, tail, until};
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_lienthong");
@@ -70,6 +71,7 @@ pub(crate) struct Site<'a> {
 /// A daemon that is started again whenever it dies.
 pub(crate) struct Node {
     folder: PathBuf,
+    broker: Broker,
     hook: &'static str,
     process: Process,
     address: Address,
@@ -99,9 +101,12 @@ impl Node {
             listen,
             hook,
         } = site;
-        configure(folder, "admin.sock", adapters, systems, listen);
+        let broker = Broker::chosen().await;
+        let systems = format!("{}{systems}", broker.section());
+        configure(folder, "admin.sock", adapters, &systems, listen);
         let mut node = Self {
             folder: folder.to_owned(),
+            broker,
             hook,
             process: spawn(folder, failpoint),
             address,
@@ -219,7 +224,11 @@ impl Node {
                     quiet + 1
                 };
                 if quiet == QUIET {
-                    return Ok(status);
+                    // What was confirmed may still lie there.
+                    if self.broker.is_empty(&status.store_id).await {
+                        return Ok(status);
+                    }
+                    quiet = 0;
                 }
                 last = Some(status.counts);
             }
