@@ -27,6 +27,7 @@ mod odd;
 mod own_word;
 mod privacy;
 mod rabbitmq;
+mod rabbitmq_drift;
 mod rabbitmq_faults;
 mod rabbitmq_intruder;
 mod repeats;
