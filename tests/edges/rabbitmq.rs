@@ -9,7 +9,8 @@ use lienthong::broker::{self, Address, BrokerError};
 use lienthong::event::Event;
 
 use crate::broker::{bring, event};
-use crate::support::rabbit::{Fate, Places, Private, STORE, Wire, ids, rabbit, say, subscriber, take};
+use crate::support::rabbit::{Places, Private, STORE, ids, rabbit, say, subscriber, take};
+use crate::support::wire::{Fate, Wire};
 use crate::support::{MANIFEST, Province, Target, cli, post, row, until};
 
 #[tokio::test(flavor = "multi_thread")]

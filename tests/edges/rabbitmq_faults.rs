@@ -17,7 +17,8 @@ use lienthong::stage::subscribe::Subscribe;
 use serde_json::json;
 
 use crate::broker::{bring, event, shared_over, version};
-use crate::support::rabbit::{Fate, Places, Private, QUEUE, Wire, ids, rabbit, say, subscriber, take};
+use crate::support::rabbit::{Places, Private, QUEUE, ids, rabbit, say, subscriber, take};
+use crate::support::wire::{Fate, Wire};
 use crate::support::{MANIFEST, Province, Target, cli, code, post, row, until};
 
 /// Where the store's queue sends what it brought too often.
@@ -373,4 +374,57 @@ async fn daemon_repairs_what_it_has_on_the_broker_and_says_again_what_was_not_co
     ));
     daemon.terminate();
     assert_eq!(daemon.end().await.code(), Some(0));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn daemon_that_was_cut_off_forty_times_holds_no_more_than_before_and_has_lost_nothing() {
+    const CUTS: u32 = 40;
+    let places = Places::shared().await;
+    let wire = Wire::to(places.port()).await;
+    let target = Target::start().await;
+    let province = Province::new(&[("register", Some(MANIFEST), &target.url)]);
+    province.reconfigure(
+        "[http]",
+        &format!("[broker]\nurl = \"{}\"\n[http]", places.behind(&wire)),
+    );
+    let daemon = province.start().await;
+    let mut before = None;
+    for n in 1..=CUTS {
+        let (status, _) = post(&daemon.hook, &row(n)).await;
+        assert_eq!(status, 200);
+        until("both connections are there", async || {
+            (wire.made() >= u64::from(2 * n)).then_some(())
+        })
+        .await;
+        if n == 10 {
+            daemon.rest().await;
+            before = Some(daemon.holdings());
+        }
+        wire.cut();
+    }
+    until("every dossier is there", async || {
+        (target.counts().len() == CUTS as usize).then_some(())
+    })
+    .await;
+    let status = daemon.rest().await;
+    assert!(
+        target.counts().values().all(|count| *count == 1),
+        "{:?}",
+        target.counts()
+    );
+    let letters = cli(&province.socket(), &["dead-letter", "list"]).await;
+    assert_eq!(letters, json!([]));
+    let (before, after) = (before.unwrap(), daemon.holdings());
+    // Threads that block come and go; ten cuts leave nothing behind, nor do thirty more.
+    let is_more = after.0 > before.0 + 8 || after.1 > before.1 + 8;
+    assert!(
+        !is_more,
+        "files and threads: {before:?} after ten cuts, {after:?} after all"
+    );
+    places.tell(&format!(
+        "{} cuts, {} connections, {} dossiers; files and threads {before:?}, then {after:?}",
+        wire.bitten(),
+        wire.made(),
+        status.counts.dossiers
+    ));
 }

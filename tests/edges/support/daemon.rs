@@ -165,6 +165,15 @@ impl Daemon {
         signal(&self.child, "TERM");
     }
 
+    /// How many files and sockets it has open, and how many threads.
+    pub(crate) fn holdings(&self) -> (usize, usize) {
+        let count = |what| {
+            let folder = format!("/proc/{}/{what}", self.child.id());
+            std::fs::read_dir(folder).unwrap().count()
+        };
+        (count("fd"), count("task"))
+    }
+
     pub(crate) fn is_running(&mut self) -> bool {
         self.child.try_wait().unwrap().is_none()
     }

@@ -9,6 +9,7 @@ mod rows;
 mod site;
 mod target;
 mod watch;
+pub(crate) mod wire;
 
 use std::sync::Once;
 use std::time::Duration;
