@@ -36,6 +36,7 @@ mod sick;
 mod steps;
 mod steps_unseen;
 mod store;
+mod strangers;
 mod support;
 mod suspects;
 mod tail;
