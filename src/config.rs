@@ -4,7 +4,10 @@
 //! [store]
 //! url = "sqlite:///var/lib/lienthong/lienthong.db"
 //! [broker]
-//! url = "loopback:"
+//! url = "loopback:"                        # or "amqps://account@mq.example.vn/lienthong", then also:
+//! password = "${RABBITMQ_PASSWORD}"
+//! ca = "ca.pem"                            # the CA of the broker, where it is a private one
+//! accounts = { 0198c1 = "so-tu-phap" }      # store id = account, where the account is not called like the store
 //! [http]
 //! listen = "127.0.0.1:8080"
 //! [admin]
@@ -27,6 +30,7 @@ use std::sync::Arc;
 use serde_json::{Map, Value};
 
 use crate::adapter::{Adapter, Site};
+use crate::broker::Address;
 use crate::fault::Fault;
 use crate::read::{Document, Reader, Table, secret};
 
@@ -39,14 +43,24 @@ const DEFAULT_LISTEN: &str = "127.0.0.1:8080";
 /// Looks up the environment that `${NAME}` refers to.
 pub type Environment = Arc<dyn Fn(&str) -> Option<String> + Send + Sync>;
 
+/// What a configuration names, with its secrets.
+pub struct Resolved {
+    /// The adapters that the node hosts.
+    pub adapters: Vec<Adapter>,
+    /// Address of the store.
+    pub store: String,
+    /// How the broker is reached.
+    pub broker: Address,
+}
+
 /// The configuration of a node.
 #[derive(Clone)]
 pub struct Config {
     /// Address of the store: `sqlite:///path/to/file.db` or `postgres://user@host/database`; or `${NAME}`, for one that
     /// holds a password.
     pub store: String,
-    /// Address of the broker: `loopback:`.
-    pub broker: String,
+    /// The broker: `loopback:` or RabbitMQ.
+    pub broker: Address,
     /// Where webhooks are taken.
     pub listen: SocketAddr,
     /// The admin socket.
@@ -93,6 +107,7 @@ impl Config {
         // Paths are meant from where the file lies.
         if let Some(parent) = file.parent() {
             config.adapters = parent.join(&config.adapters);
+            config.broker.ca = config.broker.ca.map(|ca| parent.join(ca));
         }
         Ok(config)
     }
@@ -112,25 +127,49 @@ impl Config {
         }
     }
 
-    /// Loads every adapter that the configuration names, and the address of the store with its secret.
+    /// Loads every adapter that the configuration names, and the addresses with their secrets.
     ///
     /// # Errors
     /// Everything that is wrong with any of them.
-    pub fn resolve(&self) -> Result<(Vec<Adapter>, String), Vec<Fault>> {
-        match (self.load_adapters(), self.store_address()) {
-            (Ok(adapters), Ok(store)) => Ok((adapters, store)),
-            (adapters, store) => {
+    pub fn resolve(&self) -> Result<Resolved, Vec<Fault>> {
+        match (self.load_adapters(), self.store_address(), self.broker_address()) {
+            (Ok(adapters), Ok(store), Ok(broker)) => Ok(Resolved {
+                adapters,
+                store,
+                broker,
+            }),
+            (adapters, store, broker) => {
                 let mut faults = adapters.err().unwrap_or_default();
                 faults.extend(store.err());
+                faults.extend(broker.err());
                 Err(faults)
             }
         }
     }
 
     fn store_address(&self) -> Result<String, Fault> {
-        let fault = |code| Fault::new(code).file("lienthong.toml").field("store.url");
-        match secret::name(&self.store) {
-            Ok(None) => Ok(self.store.clone()),
+        self.with_secret("store.url", &self.store)
+            .map_err(|fault| match fault.code.as_str() {
+                "bad-secret" => fault.remedy(
+                    "let the secret be the whole address, or leave the password to PGPASSWORD or ~/.pgpass",
+                ),
+                _ => fault,
+            })
+    }
+
+    fn broker_address(&self) -> Result<Address, Fault> {
+        let mut address = self.broker.clone();
+        if let Some(password) = &self.broker.password {
+            address.password = Some(self.with_secret("broker.password", password)?);
+        }
+        Ok(address)
+    }
+
+    /// The text of a field, or the secret that it names.
+    fn with_secret(&self, field: &str, text: &str) -> Result<String, Fault> {
+        let fault = |code| Fault::new(code).file("lienthong.toml").field(field);
+        match secret::name(text) {
+            Ok(None) => Ok(text.to_owned()),
             Ok(Some(name)) => secret::look_up(name, &*self.environment).ok_or_else(|| {
                 fault("secret-missing")
                     .found(format!("{name} is not set"))
@@ -140,10 +179,7 @@ impl Config {
             }),
             Err(()) => Err(fault("bad-secret")
                 .found("`${` inside other text")
-                .expected("\"${NAME}\" alone")
-                .remedy(
-                    "let the secret be the whole address, or leave the password to PGPASSWORD or ~/.pgpass",
-                )),
+                .expected("\"${NAME}\" alone")),
         }
     }
 
@@ -214,7 +250,7 @@ fn read_root(reader: &Reader<'_>) -> Option<Config> {
         ),
     ]);
     let store = section(&root, "store", &["url"], "url");
-    let broker = section(&root, "broker", &["url"], "url");
+    let broker = broker(&root);
     let listen = section(&root, "http", &["listen"], "listen");
     let socket = section(&root, "admin", &["socket"], "socket");
     let folder = section(&root, "adapters", &["folder"], "folder");
@@ -231,12 +267,34 @@ fn read_root(reader: &Reader<'_>) -> Option<Config> {
     let systems = systems(&root);
     Some(Config {
         store: store?,
-        broker: broker.unwrap_or_else(|| "loopback:".to_owned()),
+        broker: broker.unwrap_or_else(|| Address::from("loopback:")),
         listen: listen?,
         socket: socket.unwrap_or_else(|| DEFAULT_SOCKET.to_owned()).into(),
         adapters: folder?.into(),
         systems,
         environment: Arc::new(|name| std::env::var(name).ok()),
+    })
+}
+
+/// How the broker is reached; the password still as it is written.
+fn broker(root: &Table<'_>) -> Option<Address> {
+    let table = root
+        .get("broker")?
+        .table(&["url", "password", "ca", "accounts"])?;
+    table.demand(&[("url", "url")]);
+    let text = |key| table.get(key).and_then(|value| value.text()).map(str::to_owned);
+    let accounts = table.get("accounts").and_then(|value| {
+        let accounts = value.table(&[])?;
+        let account = |(store, value): (&str, crate::read::Value<'_>)| {
+            Some((store.to_owned(), value.text()?.to_owned()))
+        };
+        Some(accounts.entries().filter_map(account).collect())
+    });
+    Some(Address {
+        url: text("url")?,
+        password: text("password"),
+        ca: text("ca").map(PathBuf::from),
+        accounts: accounts.unwrap_or_default(),
     })
 }
 
@@ -361,7 +419,7 @@ mod tests {
             let mut config = Config::parse("lienthong.toml", text).unwrap();
             config.adapters = Path::new(env!("CARGO_MANIFEST_DIR")).join("adapters");
             config.environment = Arc::new(|name| (!name.starts_with("ABSENT")).then(|| name.to_lowercase()));
-            config.resolve().map(|(_, store)| store)
+            config.resolve().map(|resolved| resolved.store)
         };
         assert_eq!(resolve("sqlite:x").unwrap(), "sqlite:x");
         assert_eq!(resolve("${STORE_URL}").unwrap(), "store_url");

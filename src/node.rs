@@ -4,6 +4,7 @@
 //! broker or a system went away. Shutdown is soft first: loops end after the step they are in. Steps that are not
 //! done by then are dropped, which the ledger treats like any crash.
 
+use std::collections::BTreeSet;
 use std::future::Future;
 use std::net::SocketAddr;
 use std::os::unix::fs::FileTypeExt;
@@ -21,9 +22,9 @@ use tokio_util::task::TaskTracker;
 
 use crate::adapter::Adapter;
 use crate::admin;
-use crate::broker::{self, BrokerError};
+use crate::broker::{self, BrokerError, Subscriber};
 use crate::clock::Clock;
-use crate::config::Config;
+use crate::config::{Config, Resolved};
 use crate::connector::{Connector, Http};
 use crate::fault::Fault;
 use crate::jq::Workers;
@@ -35,7 +36,7 @@ use crate::stage::ingest::webhook::Webhooks;
 use crate::stage::publish::Publish;
 use crate::stage::subscribe::Subscribe;
 use crate::stage::{Progress, Shared, StageError};
-use crate::store::{self, StoreError};
+use crate::store::{self, Store, StoreError};
 
 /// Threads that run mappings, for each adapter, as long as there is work for them.
 const MAPPING_THREADS: usize = 2;
@@ -93,9 +94,13 @@ impl Node {
     /// # Errors
     /// Faults in the adapters (all of them), a store, broker or address that cannot be opened.
     pub async fn start(config: &Config, clock: Arc<dyn Clock>) -> Result<Self, NodeError> {
-        let (adapters, address) = config.resolve().map_err(NodeError::Faults)?;
-        let store = store::open(&address).await?;
-        let broker = broker::open(&config.broker)?;
+        let Resolved {
+            adapters,
+            store,
+            broker,
+        } = config.resolve().map_err(NodeError::Faults)?;
+        let store = store::open(&store).await?;
+        let broker = broker::open(&broker, subscriber(&*store, &adapters).await?)?;
         store.take(broker.is_local()).await?;
         let workers = Workers::new(MAPPING_THREADS, MAPPING_LIMIT);
         let shared = Arc::new(Shared::open(store, broker, clock, adapters, workers).await?);
@@ -222,11 +227,13 @@ impl Node {
         let driven = async move {
             let mut ear = ear;
             let mut failures = 0;
+            let mut told = String::new();
             while !soft.is_cancelled() {
                 // A ring during the step counts: it may tell of a row that the step has not seen.
                 if let Some(ear) = &mut ear {
                     ear.mark_unchanged();
                 }
+                let before = failures;
                 let sleep = match AssertUnwindSafe(step()).catch_unwind().await {
                     Ok(Ok(Progress::Worked)) => {
                         failures = 0;
@@ -243,7 +250,17 @@ impl Node {
                     }
                     Ok(Err(error)) => {
                         failures += 1;
-                        tracing::error!(stage = name, failures, %error, "stage failed; it goes on from its tables");
+                        // What stays the same is told once.
+                        let error = error.to_string();
+                        if failures == 1 || error != told {
+                            tracing::error!(
+                                stage = name,
+                                failures,
+                                error,
+                                "stage failed; it goes on from its tables"
+                            );
+                        }
+                        told = error;
                         Policy::RECONNECT
                             .delay(failures, Duration::ZERO)
                             .unwrap_or(LONGEST_SLEEP)
@@ -263,7 +280,8 @@ impl Node {
                 tokio::select! {
                     () = soft.cancelled() => {}
                     () = tokio::time::sleep(sleep) => {}
-                    () = rung(&mut ear) => {}
+                    // New work is no reason to hammer at what is broken.
+                    () = rung(&mut ear), if failures == before || failures == 0 => {}
                 }
             }
         };
@@ -319,6 +337,7 @@ impl Node {
             self.hard.cancel();
             self.tasks.wait().await;
         }
+        self.shared.broker.close().await;
         // So that whoever comes next does not wait until it is over by itself.
         let left = tokio::time::timeout(LEAVE, self.shared.store.leave(&self.shared.start)).await;
         if !matches!(left, Ok(Ok(()))) {
@@ -330,6 +349,30 @@ impl Node {
         }
         tracing::info!("node stopped");
     }
+}
+
+/// Place of the note of all keys that the store's queue was ever bound by, among the positions of pulls.
+const BINDINGS: (&str, &str) = ("lienthong", "bindings");
+
+/// Who listens for this store. Nobody can ask the broker by what keys a queue is bound, so it is noted before it is done.
+async fn subscriber(store: &dyn Store, adapters: &[Adapter]) -> Result<Subscriber, StoreError> {
+    let keys = broker::bindings(adapters);
+    let noted = store.cursor(BINDINGS.0, BINDINGS.1).await?;
+    let former: Vec<String> = noted
+        .and_then(|noted| serde_json::from_str(&noted).ok())
+        .unwrap_or_default();
+    let all: BTreeSet<&String> = former.iter().chain(&keys).collect();
+    if all.len() > former.len() {
+        let mut transaction = store.begin().await?;
+        let body = serde_json::json!(all).to_string();
+        transaction.put_cursor(BINDINGS.0, BINDINGS.1, &body).await?;
+        transaction.commit().await?;
+    }
+    Ok(Subscriber {
+        store_id: store.id().to_owned(),
+        keys,
+        former,
+    })
 }
 
 fn connector(shared: &Arc<Shared>, adapter: &Arc<Adapter>) -> Result<Connector, reqwest::Error> {

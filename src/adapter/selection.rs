@@ -15,7 +15,7 @@ impl Selection {
     /// A list of patterns, or the name of a table.
     pub(super) fn read(value: &Value<'_>, workshop: &Workshop<'_>) -> Option<Self> {
         if !value.is_text() {
-            return Self::patterns(value);
+            return Self::read_patterns(value);
         }
         let name = value.text()?;
         if let Some(codes) = workshop.canonical_codes(name) {
@@ -32,7 +32,7 @@ impl Selection {
         None
     }
 
-    fn patterns(value: &Value<'_>) -> Option<Self> {
+    fn read_patterns(value: &Value<'_>) -> Option<Self> {
         let mut patterns = Vec::new();
         for member in value.list()? {
             let pattern = member.text()?;
@@ -54,6 +54,12 @@ impl Selection {
     #[must_use]
     pub fn holds(&self, code: &str) -> bool {
         self.patterns.iter().any(|pattern| matches(pattern, code))
+    }
+
+    /// The patterns, each of which selects.
+    #[must_use]
+    pub fn patterns(&self) -> &[String] {
+        &self.patterns
     }
 
     /// Does it select nothing at all?
@@ -111,6 +117,18 @@ impl Subscription {
             sectors: part("sectors"),
             levels: part("levels"),
         }
+    }
+
+    /// Which procedures, if it says so.
+    #[must_use]
+    pub fn procedures(&self) -> Option<&Selection> {
+        self.procedures.as_ref()
+    }
+
+    /// Which sectors, if it says so.
+    #[must_use]
+    pub fn sectors(&self) -> Option<&Selection> {
+        self.sectors.as_ref()
     }
 
     /// Does it hold for this dossier, in the form that mappings see? What is not stated selects nothing that does not

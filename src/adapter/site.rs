@@ -82,7 +82,7 @@ impl Site {
     }
 
     /// The secret of this name, if it is set.
-    pub(super) fn secret(&self, name: &str) -> Option<String> {
+    pub(crate) fn secret(&self, name: &str) -> Option<String> {
         match &self.secrets {
             Secrets::Sample => Some(name.to_lowercase()),
             Secrets::Demanded(lookup) => secret::look_up(name, &**lookup),

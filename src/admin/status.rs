@@ -21,6 +21,9 @@ pub struct Status {
     pub store: String,
     /// Name and version of the broker.
     pub broker: String,
+    /// What is wrong with the broker, if anything is.
+    #[serde(default)]
+    pub broker_trouble: Option<String>,
     /// Hosted adapters.
     pub adapters: Vec<HostedAdapter>,
     /// Rows by state.
@@ -139,6 +142,7 @@ pub(super) async fn show(State(shared): State<Arc<Shared>>) -> Result<Json<Statu
         store_id: shared.store.id().to_owned(),
         store: shared.store.version().to_owned(),
         broker: shared.broker.version().to_owned(),
+        broker_trouble: shared.broker.trouble(),
         adapters: adapters.collect(),
         records: Records::of(&counts),
         conservation: Conservation::of(&counts),

@@ -59,7 +59,11 @@ impl Broker for Loopback {
         for event in events {
             let (receipt, confirmed) = Receipt::new();
             self.publisher
-                .send(Received { event, receipt })
+                .send(Received {
+                    suspect: false,
+                    event: Ok(event),
+                    receipt,
+                })
                 .await
                 .map_err(|_| BrokerError::Closed)?;
             confirms.push(confirmed);

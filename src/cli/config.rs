@@ -6,7 +6,7 @@ use clap::Subcommand;
 use serde_json::json;
 
 use super::{CliError, Exit, Output};
-use crate::config::Config;
+use crate::config::{Config, Resolved};
 
 /// What `config` does.
 #[derive(Debug, Subcommand)]
@@ -27,7 +27,7 @@ impl Command {
     pub(super) fn run(self, output: Output) -> Result<Exit, CliError> {
         let Self::Check { config: file } = self;
         let config = Config::read(&file).map_err(CliError::Faults)?;
-        let (adapters, _) = config.resolve().map_err(CliError::Faults)?;
+        let Resolved { adapters, .. } = config.resolve().map_err(CliError::Faults)?;
         let names: Vec<&str> = adapters.iter().map(|adapter| adapter.name.as_str()).collect();
         output.show(&json!({"config": file, "adapters": names, "faults": []}), |_| {
             format!("{}: no faults; hosts {}", file.display(), names.join(", "))

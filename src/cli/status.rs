@@ -81,6 +81,12 @@ fn text(status: &Status) -> String {
         ),
     ];
     lines.extend(
+        status
+            .broker_trouble
+            .iter()
+            .map(|trouble| format!("broker      {trouble}")),
+    );
+    lines.extend(
         counts
             .waiting
             .iter()

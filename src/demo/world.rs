@@ -379,7 +379,7 @@ fn config(
             .store
             .clone()
             .unwrap_or_else(|| format!("sqlite://{}", folder.join("lienthong.db").display())),
-        broker: "loopback:".to_owned(),
+        broker: "loopback:".into(),
         listen: SocketAddr::from(([127, 0, 0, 1], 0)),
         socket: folder.join("admin.sock"),
         adapters: adapters.to_owned(),

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use futures_util::FutureExt;
 use lienthong::adapter::{Adapter, Site};
-use lienthong::broker::{self, Broker, Received};
+use lienthong::broker::{self, Broker, Received, Subscriber};
 use lienthong::clock::ManualClock;
 use lienthong::dossier::{Dossier, Hlc, Origin, Stamp};
 use lienthong::event::Event;
@@ -18,30 +18,40 @@ use lienthong::store::{self, Store};
 use tempfile::TempDir;
 
 use crate::support::code;
+use crate::support::rabbit::{Places, rabbit};
 
 /// Every fact on every broker, each a test with its name.
 macro_rules! conformance {
-    ($($broker:ident: $url:literal;)*) => { $(conformance!(@facts $broker $url;
-        event_is_confirmed_only_when_it_is_acknowledged
-        event_whose_receipt_was_dropped_is_not_confirmed
+    ($($broker:ident: $open:expr;)*) => { $(conformance!(@facts $broker $open;
+        event_comes_until_it_is_acknowledged
+        event_whose_receipt_was_dropped_comes_again
         events_come_in_the_order_in_which_they_were_published
         nothing_to_bring_is_no_error
     );)* };
-    (@facts $broker:ident $url:literal; $($fact:ident)*) => {
+    (@facts $broker:ident $open:expr; $($fact:ident)*) => {
         mod $broker {
             $(#[tokio::test]
             async fn $fact() {
-                super::$fact(&*lienthong::broker::open($url).unwrap()).await;
+                super::$fact(&*$open.await).await;
             })*
         }
     };
 }
 
 conformance! {
-    loopback: "loopback:";
+    loopback: super::loopback();
+    rabbitmq: super::rabbitmq();
 }
 
-fn event(n: u32) -> Event {
+async fn loopback() -> Box<dyn Broker> {
+    broker::open(&"loopback:".into(), Subscriber::default()).unwrap()
+}
+
+async fn rabbitmq() -> Box<dyn Broker> {
+    rabbit(&Places::shared().await.url())
+}
+
+pub(crate) fn event(n: u32) -> Event {
     let hlc = Hlc {
         wall_ms: 1_772_700_000_000 + u64::from(n),
         counter: 0,
@@ -58,7 +68,7 @@ fn event(n: u32) -> Event {
 }
 
 /// Brings so many events, however many come at a time.
-async fn bring(broker: &dyn Broker, count: usize) -> Vec<Received> {
+pub(crate) async fn bring(broker: &dyn Broker, count: usize) -> Vec<Received> {
     let mut brought = Vec::new();
     while brought.len() < count {
         brought.extend(broker.receive(count - brought.len()).await.unwrap());
@@ -66,23 +76,66 @@ async fn bring(broker: &dyn Broker, count: usize) -> Vec<Received> {
     brought
 }
 
-async fn event_is_confirmed_only_when_it_is_acknowledged(broker: &dyn Broker) {
-    let mut publish = pin!(broker.publish(vec![event(1), event(2)]));
+/// Says events until each was confirmed, as the stage does.
+async fn say_all(broker: &dyn Broker, mut open: Vec<Event>) {
+    while !open.is_empty() {
+        let mut confirmed = broker.publish(open.clone()).await.unwrap().into_iter();
+        open.retain(|_| confirmed.next() != Some(true));
+    }
+}
+
+async fn event_comes_until_it_is_acknowledged(broker: &dyn Broker) {
+    tokio::join!(say_all(broker, vec![event(1), event(2)]), async {
+        let brought = bring(broker, 2).await;
+        let receipts = brought.into_iter().map(|received| received.receipt).collect();
+        broker.acknowledge(receipts).await.unwrap();
+    });
+    assert!(broker.receive(9).await.unwrap().is_empty());
+}
+
+async fn event_whose_receipt_was_dropped_comes_again(broker: &dyn Broker) {
+    let events = vec![event(1), event(2), event(3)];
+    tokio::join!(say_all(broker, events), async {
+        let mut brought = bring(broker, 3).await;
+        drop(brought.remove(1));
+        let receipts = brought.into_iter().map(|received| received.receipt).collect();
+        broker.acknowledge(receipts).await.unwrap();
+        let again = bring(broker, 1).await.remove(0);
+        assert_eq!(again.event, Ok(event(2)), "the right one");
+        broker.acknowledge(vec![again.receipt]).await.unwrap();
+    });
+    assert!(broker.receive(9).await.unwrap().is_empty());
+}
+
+async fn events_come_in_the_order_in_which_they_were_published(broker: &dyn Broker) {
+    let events: Vec<Event> = (1..=20).rev().map(event).collect();
+    tokio::join!(say_all(broker, events.clone()), async {
+        let brought = bring(broker, events.len()).await;
+        let (said, receipts): (Vec<_>, Vec<_>) = brought
+            .into_iter()
+            .map(|one| (one.event.unwrap(), one.receipt))
+            .unzip();
+        assert_eq!(said, events);
+        broker.acknowledge(receipts).await.unwrap();
+    });
+}
+
+async fn nothing_to_bring_is_no_error(broker: &dyn Broker) {
+    assert!(broker.receive(9).await.unwrap().is_empty());
+    assert!(broker.publish(Vec::new()).await.unwrap().is_empty());
+}
+
+/// In one process the confirm is the subscriber's commit.
+#[tokio::test]
+async fn loopback_confirms_only_what_was_acknowledged() {
+    let broker = loopback().await;
+    let mut publish = pin!(broker.publish(vec![event(1), event(2), event(3)]));
     assert!(publish.as_mut().now_or_never().is_none());
-    let brought = bring(broker, 2).await;
+    let mut brought = bring(&*broker, 3).await;
     assert!(
         publish.as_mut().now_or_never().is_none(),
         "received is not yet durable"
     );
-    let receipts = brought.into_iter().map(|received| received.receipt).collect();
-    broker.acknowledge(receipts).await.unwrap();
-    assert_eq!(publish.await.unwrap(), [true, true]);
-}
-
-async fn event_whose_receipt_was_dropped_is_not_confirmed(broker: &dyn Broker) {
-    let mut publish = pin!(broker.publish(vec![event(1), event(2), event(3)]));
-    assert!(publish.as_mut().now_or_never().is_none());
-    let mut brought = bring(broker, 3).await;
     drop(brought.remove(1));
     let receipts = brought.into_iter().map(|received| received.receipt).collect();
     broker.acknowledge(receipts).await.unwrap();
@@ -93,42 +146,18 @@ async fn event_whose_receipt_was_dropped_is_not_confirmed(broker: &dyn Broker) {
     );
 }
 
-async fn events_come_in_the_order_in_which_they_were_published(broker: &dyn Broker) {
-    let events: Vec<Event> = (1..=20).rev().map(event).collect();
-    let mut publish = pin!(broker.publish(events.clone()));
-    assert!(publish.as_mut().now_or_never().is_none());
-    let brought = bring(broker, events.len()).await;
-    let (said, receipts): (Vec<_>, Vec<_>) = brought.into_iter().map(|one| (one.event, one.receipt)).unzip();
-    assert_eq!(said, events);
-    broker.acknowledge(receipts).await.unwrap();
-    assert_eq!(publish.await.unwrap(), [true; 20]);
-}
-
-async fn nothing_to_bring_is_no_error(broker: &dyn Broker) {
-    assert!(broker.receive(9).await.unwrap().is_empty());
-    assert!(broker.publish(Vec::new()).await.unwrap().is_empty());
-}
-
-#[test]
-fn unknown_broker_is_named() {
-    let Err(refusal) = broker::open("amqp://rabbit") else {
-        panic!("no such broker yet");
-    };
-    assert_eq!(
-        refusal.to_string(),
-        "open the broker: \"amqp://rabbit\" is no address of a broker; write loopback:"
-    );
-}
-
 /// The parts of a node that hosts the one-stop, stepped by the test.
 async fn shared(folder: &TempDir) -> Arc<Shared> {
+    shared_over(folder, loopback().await).await
+}
+
+pub(crate) async fn shared_over(folder: &TempDir, broker: Box<dyn Broker>) -> Arc<Shared> {
     let store = store::open(&format!("sqlite://{}/lienthong.db", folder.path().display()))
         .await
         .unwrap();
     let clock = Arc::new(ManualClock::new("2026-03-05T09:00:00Z".parse().unwrap()));
     let place = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("adapters/one-stop");
     let adapter = Adapter::load(&place, &Site::sample("one-stop")).unwrap();
-    let broker = broker::open("loopback:").unwrap();
     let workers = Workers::new(1, Duration::from_secs(5));
     let shared = Shared::open(store, broker, clock, vec![adapter], workers);
     Arc::new(shared.await.unwrap())
@@ -140,7 +169,7 @@ async fn say(store: &dyn Store, event: &Event) {
     transaction.commit().await.unwrap();
 }
 
-async fn version(store: &dyn Store, n: u32) -> i64 {
+pub(crate) async fn version(store: &dyn Store, n: u32) -> i64 {
     store
         .find_replica(&code(n))
         .await

@@ -67,7 +67,10 @@ async fn demo_runs_on_an_empty_store_of_its_owner_and_refuses_one_that_is_in_use
     let again = run(&arguments).await;
     assert_eq!(again.code, 2, "{again:?}");
     let faults = again.out + &again.err;
-    assert!(faults.contains("store-in-use") && faults.contains("6 dossiers"), "{faults}");
+    assert!(
+        faults.contains("store-in-use") && faults.contains("6 dossiers"),
+        "{faults}"
+    );
 }
 
 #[tokio::test]

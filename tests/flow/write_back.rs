@@ -108,7 +108,7 @@ impl Province {
         let secrets: HashMap<&str, &str> = SECRETS.into();
         let config = Config {
             store: crate::stores::url(folder.path()),
-            broker: "loopback:".to_owned(),
+            broker: "loopback:".into(),
             listen: SocketAddr::from(([127, 0, 0, 1], 0)),
             socket: folder.path().join("admin.sock"),
             adapters: folder.path().to_owned(),

@@ -6,6 +6,8 @@
     reason = "a test that cannot go on fails where it stands"
 )]
 
+#[path = "../services/broker.rs"]
+mod broker;
 #[path = "../oracle/mod.rs"]
 mod oracle;
 #[path = "../stores/mod.rs"]

@@ -12,6 +12,7 @@ use lienthong::store::{self, Store};
 use rustix::process::{Pid, Signal, kill_process};
 use tokio::time::{Instant, sleep, timeout};
 
+use crate::broker::Broker;
 use crate::stores;
 use crate::support::{LIMIT, Process, install_tls, is_stopped, tail, until};
 
@@ -72,6 +73,7 @@ pub(crate) struct Site<'a> {
 pub(crate) struct Node {
     folder: PathBuf,
     store: String,
+    broker: Broker,
     hook: &'static str,
     process: Process,
     address: Address,
@@ -102,10 +104,13 @@ impl Node {
             hook,
         } = site;
         let store = stores::url(folder);
-        configure(folder, &store, adapters, systems, listen);
+        let broker = Broker::chosen().await;
+        let systems = format!("{}{systems}", broker.section());
+        configure(folder, &store, adapters, &systems, listen);
         let mut node = Self {
             folder: folder.to_owned(),
             store,
+            broker,
             hook,
             process: spawn(folder, failpoint),
             address,
@@ -223,7 +228,11 @@ impl Node {
                     quiet + 1
                 };
                 if quiet == QUIET {
-                    return Ok(status);
+                    // What was confirmed may still lie there.
+                    if self.broker.is_empty(&status.store_id).await {
+                        return Ok(status);
+                    }
+                    quiet = 0;
                 }
                 last = Some(status.counts);
             }

@@ -127,7 +127,11 @@ impl Exchange {
             self.redelivered += u64::from(again);
             let (receipt, ear) = Receipt::new();
             self.queues[node].brought.push((event.clone(), ear));
-            received.push(Received { event, receipt });
+            received.push(Received {
+                suspect: false,
+                event: Ok(event),
+                receipt,
+            });
         }
         received
     }

@@ -13,6 +13,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde_json::json;
 
 use super::{CLOCK_TOLERANCE, Progress, Shared, StageError};
+use crate::broker::Unfit;
 use crate::dossier::{self, Dossier, DossierId, fold_code};
 use crate::event::Event;
 use crate::failpoint;
@@ -23,8 +24,13 @@ use crate::store::{
 };
 
 mod join;
+mod suspect;
 
 use join::Changed;
+use suspect::Suspicion;
+
+/// Where a message comes from that does not say so.
+const NOBODY: &str = "unknown";
 
 /// Events merged in one transaction, at most.
 const BATCH: usize = 256;
@@ -32,10 +38,11 @@ const BATCH: usize = 256;
 /// The stage.
 pub struct Subscribe {
     shared: Arc<Shared>,
+    suspicion: Suspicion,
 }
 
-/// An event to be merged, and its place in the inbox if it is kept there.
-type Told = (Event, Option<i64>);
+/// What is to be merged, and its place in the inbox if it is kept there.
+type Told = (Result<Event, Unfit>, Option<i64>);
 
 /// Events that are not merged: each with its place in the inbox, if it has one already.
 type Held = Vec<(Option<i64>, InboxRow)>;
@@ -44,7 +51,10 @@ impl Subscribe {
     /// The stage over these parts.
     #[must_use]
     pub fn new(shared: Arc<Shared>) -> Self {
-        Self { shared }
+        Self {
+            shared,
+            suspicion: Suspicion::default(),
+        }
     }
 
     /// Waits a moment for events, merges what has come, answers for it.
@@ -52,23 +62,32 @@ impl Subscribe {
     /// # Errors
     /// The store or the broker is away; unanswered events come again.
     pub async fn step(&self) -> Result<Progress, StageError> {
-        let received = self.shared.broker.receive(BATCH).await?;
-        let (events, receipts): (Vec<Told>, Vec<_>) = received
+        let is_careful = self.suspicion.is_careful();
+        let limit = if is_careful { 1 } else { BATCH };
+        let received = self.shared.broker.receive(limit).await?;
+        let mut is_suspect = is_careful || received.iter().any(|received| received.suspect);
+        let (mut events, receipts): (Vec<Told>, Vec<_>) = received
             .into_iter()
             .map(|received| ((received.event, None), received.receipt))
             .unzip();
-        let events = if events.is_empty() {
-            self.kept().await?
-        } else {
-            events
-        };
+        if events.is_empty() {
+            let is_kept_suspect;
+            (events, is_kept_suspect) = self.kept(limit).await?;
+            is_suspect |= is_kept_suspect;
+        }
         if events.is_empty() {
             return Ok(Progress::Worked);
         }
-        let mut transaction = self.shared.store.begin().await?;
-        self.merge(transaction.as_mut(), events).await?;
-        failpoint::pass("subscribe-before-commit");
-        transaction.commit().await?;
+        let mut suspect = None;
+        if is_suspect && let [_] = events[..] {
+            let tried = self.try_alone(events.remove(0)).await?;
+            suspect = tried.0.as_ref().ok().map(|event| event.id.clone());
+            events.push(tried);
+        }
+        self.suspicion.begins(events.len());
+        let merged = self.merge_all(events).await;
+        self.suspicion.ends(suspect.filter(|_| merged.is_err()));
+        merged?;
         failpoint::pass("subscribe-committed");
         self.shared.broker.acknowledge(receipts).await?;
         self.shared.deliveries.ring();
@@ -76,28 +95,48 @@ impl Subscribe {
         Ok(Progress::Worked)
     }
 
-    /// Events of the inbox whose time has come.
-    async fn kept(&self) -> Result<Vec<Told>, StageError> {
-        if !self.shared.leads("events again", Duration::ZERO).await? {
-            return Ok(Vec::new());
-        }
-        let limit = u32::try_from(BATCH).unwrap_or(u32::MAX);
-        let now = self.shared.steady.now();
-        let kept = self.shared.store.records_again(Said::ByNodes, now, limit).await?;
-        Ok(kept
-            .into_iter()
-            .filter_map(|record| match serde_json::from_str(&record.raw) {
-                Ok(event) => Some((event, Some(record.seq))),
-                Err(error) => {
-                    tracing::error!(inbox.seq = record.seq, %error, "a kept event cannot be read");
-                    None
-                }
-            })
-            .collect())
+    async fn merge_all(&self, events: Vec<Told>) -> Result<(), StageError> {
+        let mut transaction = self.shared.store.begin().await?;
+        self.merge(transaction.as_mut(), events).await?;
+        failpoint::pass("subscribe-before-commit");
+        Ok(transaction.commit().await?)
     }
 
-    async fn merge(&self, transaction: &mut dyn Transaction, events: Vec<Told>) -> Result<(), StageError> {
+    /// Events of the inbox whose time has come, or one suspect.
+    async fn kept(&self, limit: usize) -> Result<(Vec<Told>, bool), StageError> {
+        if !self.shared.leads("events again", Duration::ZERO).await? {
+            return Ok((Vec::new(), false));
+        }
+        let limit = u32::try_from(limit).unwrap_or(u32::MAX);
+        let now = self.shared.steady.now();
+        let kept = self.shared.store.records_again(Said::ByNodes, now, limit).await?;
+        let mut events = Vec::with_capacity(kept.len());
+        for record in kept {
+            if let Some(event) = suspect::kept(&record) {
+                if events.is_empty() {
+                    return Ok((vec![(Ok(event), Some(record.seq))], true));
+                }
+                break;
+            }
+            events.push((self.shared.broker.reread(&record.raw), Some(record.seq)));
+        }
+        Ok((events, false))
+    }
+
+    async fn merge(&self, transaction: &mut dyn Transaction, told: Vec<Told>) -> Result<(), StageError> {
         let now = self.shared.clock.now();
+        let mut held: Held = Vec::new();
+        let mut events = Vec::with_capacity(told.len());
+        for (event, place) in told {
+            match event {
+                Ok(event) => events.push((event, place)),
+                Err(unfit) => {
+                    let fault = unfit.fault.for_log();
+                    tracing::warn!(event.id = unfit.event, %fault, "what came is not merged");
+                    held.push((place, unfit_row(unfit, now)));
+                }
+            }
+        }
         let ids: Vec<&str> = events.iter().map(|(event, _)| event.id.as_str()).collect();
         let mut dossiers: Vec<DossierId> = events.iter().map(|(event, _)| event.data.id).collect();
         dossiers.sort_unstable();
@@ -115,7 +154,6 @@ impl Subscribe {
 
         let mut merged: HashMap<String, Event> = HashMap::new();
         let mut changed = Changed::new();
-        let mut held: Held = Vec::new();
         for (event, place) in events {
             let state = match seen.get(&event.id).or(merged.get(&event.id)) {
                 Some(known) if *known == event => InboxState::Ignored("merged before".to_owned()),
@@ -254,6 +292,23 @@ impl Subscribe {
             mapping: String::new(),
             until,
         }
+    }
+}
+
+/// What came and is no event to be merged, as it is kept for a person.
+fn unfit_row(unfit: Unfit, now: Timestamp) -> InboxRow {
+    InboxRow {
+        adapter: unfit.adapter.unwrap_or_else(|| NOBODY.to_owned()),
+        operation: EVENT.to_owned(),
+        observed: now,
+        raw_hash: dossier::hash::content(&unfit.raw.as_str().into()),
+        raw: unfit.raw,
+        state: InboxState::Refused(unfit.fault),
+        code: None,
+        dossier: None,
+        event: unfit.event,
+        mapping: String::new(),
+        until: None,
     }
 }
 

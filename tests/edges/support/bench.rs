@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
-use lienthong::broker;
+use lienthong::broker::{self, Subscriber};
 use lienthong::clock::{Clock, ManualClock};
 use lienthong::config::Config;
 use lienthong::connector::{Connector, Http};
@@ -249,7 +249,7 @@ async fn open(config: &Config, clock: Arc<dyn Clock>) -> Arc<Shared> {
         .load_adapters()
         .unwrap_or_else(|faults| panic!("{faults:#?}"));
     let store = store::open(&config.store).await.unwrap();
-    let broker = broker::open(&config.broker).unwrap();
+    let broker = broker::open(&config.broker, Subscriber::default()).unwrap();
     let workers = Workers::new(1, Duration::from_secs(5));
     store.take(true).await.unwrap();
     let shared = Shared::open(store, broker, clock, adapters, workers).await;

@@ -183,6 +183,19 @@ impl Daemon {
         signal(&self.child, "TERM");
     }
 
+    /// How many files and sockets it has open, and how many threads.
+    pub(crate) fn holdings(&self) -> (usize, usize) {
+        let count = |what| {
+            let folder = format!("/proc/{}/{what}", self.child.id());
+            std::fs::read_dir(folder).unwrap().count()
+        };
+        (count("fd"), count("task"))
+    }
+
+    pub(crate) fn is_running(&mut self) -> bool {
+        self.child.try_wait().unwrap().is_none()
+    }
+
     /// Waits for its end, and has heard all that it said.
     pub(crate) async fn end(&mut self) -> ExitStatus {
         let end = until("the daemon ends", async || self.child.try_wait().unwrap()).await;

@@ -3,10 +3,12 @@
 mod bench;
 mod daemon;
 mod office;
+pub(crate) mod rabbit;
 mod rows;
 mod site;
 mod target;
 mod watch;
+pub(crate) mod wire;
 
 use std::sync::Once;
 use std::time::Duration;

@@ -238,7 +238,7 @@ pub(super) fn configure(folder: &Path, targets: &[(&str, &str, &str)]) -> Config
     let secrets: HashMap<&str, &str> = SECRETS.into();
     Config {
         store: stores::url(folder),
-        broker: "loopback:".to_owned(),
+        broker: "loopback:".into(),
         listen: SocketAddr::from(([127, 0, 0, 1], 0)),
         socket: folder.join("admin.sock"),
         adapters: folder.join("adapters"),

@@ -1,0 +1,236 @@
+//! Events as AMQP 0-9-1 messages: CloudEvents 1.0 in binary mode. The attributes are headers with the prefix
+//! `cloudEvents_`, the data is the body. (The official binding is for AMQP 1.0; the names are its.)
+
+use std::collections::BTreeMap;
+
+use lapin::BasicProperties;
+use lapin::types::{AMQPValue, FieldTable, LongString, ShortString};
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use crate::broker::{Unfit, malformed};
+use crate::event::Event;
+use crate::fault::Fault;
+
+/// What the names of attributes begin with.
+const PREFIX: &str = "cloudEvents_";
+
+/// Content type of the data.
+const JSON: &str = "application/json";
+
+/// Longest id of an event, in bytes: it is a key of tables, and the message's id.
+const LONGEST_ID: usize = 255;
+
+/// Delivery mode of what outlives the broker.
+const PERSISTENT: u8 = 2;
+
+/// A message as it came, and the form in which it is kept if it is unfit.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(super) struct Message {
+    /// The account that the broker vouches for.
+    account: Option<String>,
+    content_type: Option<String>,
+    attributes: BTreeMap<String, String>,
+    /// The data; bytes that are no text are replaced.
+    body: String,
+}
+
+/// Who may speak for whom.
+#[derive(Debug, Clone)]
+pub(super) struct Accounts {
+    pub(super) own_store: String,
+    pub(super) own_account: String,
+    pub(super) others: BTreeMap<String, String>,
+}
+
+impl Accounts {
+    fn of<'a>(&'a self, store_id: &'a str) -> &'a str {
+        if store_id == self.own_store {
+            return &self.own_account;
+        }
+        self.others.get(store_id).map_or(store_id, String::as_str)
+    }
+}
+
+/// The event as properties and body, said through this account.
+pub(super) fn write(event: &Event, account: &str) -> Result<(BasicProperties, Vec<u8>), serde_json::Error> {
+    let mut headers = FieldTable::default();
+    if let Value::Object(attributes) = serde_json::to_value(event)? {
+        for (name, value) in attributes {
+            if let (Value::String(text), false) = (value, name == "datacontenttype") {
+                let name = ShortString::from(format!("{PREFIX}{name}"));
+                headers.insert(name, AMQPValue::LongString(LongString::from(text)));
+            }
+        }
+    }
+    let properties = BasicProperties::default()
+        .with_content_type(JSON.into())
+        .with_delivery_mode(PERSISTENT)
+        .with_message_id(event.id.as_str().into())
+        .with_user_id(account.into())
+        .with_headers(headers);
+    Ok((properties, serde_json::to_vec(&event.data)?))
+}
+
+impl Message {
+    /// What came.
+    pub(super) fn new(properties: &BasicProperties, body: &[u8]) -> Self {
+        let mut attributes = BTreeMap::new();
+        for (name, value) in properties.headers().iter().flat_map(FieldTable::inner) {
+            let Some(name) = name.as_str().strip_prefix(PREFIX) else {
+                continue;
+            };
+            let text = match value {
+                AMQPValue::LongString(text) => String::from_utf8_lossy(text.as_bytes()).into_owned(),
+                AMQPValue::ShortString(text) => text.to_string(),
+                other => format!("{other:?}"),
+            };
+            attributes.insert(name.to_owned(), text);
+        }
+        Self {
+            account: properties.user_id().as_ref().map(ToString::to_string),
+            content_type: properties.content_type().as_ref().map(ToString::to_string),
+            attributes,
+            body: String::from_utf8_lossy(body).into_owned(),
+        }
+    }
+
+    /// The event that it is.
+    pub(super) fn event(&self, accounts: &Accounts) -> Result<Event, Unfit> {
+        self.read(accounts).map_err(|fault| self.unfit(fault))
+    }
+
+    fn unfit(&self, fault: Fault) -> Unfit {
+        let source = self.attributes.get("source");
+        let adapter = source.and_then(|source| source.strip_prefix('/')?.split_once('/'));
+        Unfit {
+            adapter: adapter.map(|(_, adapter)| adapter.to_owned()),
+            event: self.attributes.get("id").cloned(),
+            raw: serde_json::to_string(self).unwrap_or_default(),
+            fault,
+        }
+    }
+
+    fn read(&self, accounts: &Accounts) -> Result<Event, Fault> {
+        let content = self.content_type.as_deref().unwrap_or_default();
+        if content.split(';').next().map(str::trim) != Some(JSON) {
+            return Err(malformed("content-type", content));
+        }
+        let mut event = Map::new();
+        for (name, text) in &self.attributes {
+            event.insert(name.clone(), Value::String(text.clone()));
+        }
+        event.insert("datacontenttype".to_owned(), JSON.into());
+        let data = serde_json::from_str(&self.body).map_err(|error| malformed("data", &error.to_string()))?;
+        event.insert("data".to_owned(), data);
+        let event: Event =
+            serde_json::from_value(event.into()).map_err(|error| malformed("event", &error.to_string()))?;
+        if event.specversion != "1.0" {
+            return Err(malformed("specversion", &event.specversion));
+        }
+        let parts: Vec<&str> = event.source.split('/').collect();
+        let ["", store_id, adapter] = parts[..] else {
+            return Err(malformed("source", &event.source));
+        };
+        if store_id.is_empty() || adapter.is_empty() {
+            return Err(malformed("source", &event.source));
+        }
+        if event.id.is_empty() || event.id.len() > LONGEST_ID {
+            return Err(malformed("id", &format!("{} bytes", event.id.len())));
+        }
+        self.vouched(accounts, store_id)?;
+        Ok(event)
+    }
+
+    /// Whether the account is the one that speaks for this store.
+    fn vouched(&self, accounts: &Accounts, store_id: &str) -> Result<(), Fault> {
+        let wanted = accounts.of(store_id);
+        let (code, found) = match self.account.as_deref() {
+            Some(account) if account == wanted => return Ok(()),
+            Some(account) => ("account-mismatch", account),
+            None => ("account-missing", "a message without user-id"),
+        };
+        Err(Fault::new(code)
+            .field("user-id")
+            .found(found)
+            .expected(format!("the account {wanted:?} of the store {store_id:?}"))
+            .remedy(
+                "if it is right, say so in [broker.accounts] of lienthong.toml, start the node anew and retry this; \
+                 else find out who forges events",
+            ))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::dossier::{Dossier, Hlc, Origin};
+
+    fn event() -> Event {
+        let time = "2026-03-05T08:40:00Z".parse().unwrap();
+        let hlc = Hlc {
+            wall_ms: 1_772_700_000_000,
+            counter: 0,
+        };
+        let data = Dossier::new(Origin::new("one-stop", "H56.14-260305-0001"));
+        Event::new("store", "one-stop", None, time, hlc, data, true)
+    }
+
+    fn accounts() -> Accounts {
+        Accounts {
+            own_store: "mine".to_owned(),
+            own_account: "me".to_owned(),
+            others: [("store".to_owned(), "so-tu-phap".to_owned())].into(),
+        }
+    }
+
+    #[test]
+    fn event_comes_back_as_it_was_said() {
+        let (properties, body) = write(&event(), "so-tu-phap").unwrap();
+        let message = Message::new(&properties, &body);
+        assert_eq!(message.event(&accounts()), Ok(event()));
+        let kept: Message = serde_json::from_str(&serde_json::to_string(&message).unwrap()).unwrap();
+        assert_eq!(kept.event(&accounts()), Ok(event()));
+    }
+
+    #[test]
+    fn what_is_no_event_of_ours_is_named() {
+        let (properties, body) = write(&event(), "so-tu-phap").unwrap();
+        let sound = Message::new(&properties, &body);
+        let told = |change: &dyn Fn(&mut Message)| {
+            let mut message = sound.clone();
+            change(&mut message);
+            let unfit = message.event(&accounts()).unwrap_err();
+            (unfit.fault.code, unfit.fault.field.unwrap_or_default())
+        };
+        let rows: [(&str, &str, &dyn Fn(&mut Message)); 8] = [
+            ("account-missing", "user-id", &|message| message.account = None),
+            ("account-mismatch", "user-id", &|message| {
+                message.account = Some("me".to_owned())
+            }),
+            ("event-malformed", "content-type", &|message| {
+                message.content_type = None
+            }),
+            ("event-malformed", "data", &|message| message.body.truncate(9)),
+            ("event-malformed", "event", &|message| {
+                drop(message.attributes.remove("hlc"))
+            }),
+            ("event-malformed", "source", &|message| {
+                message
+                    .attributes
+                    .insert("source".to_owned(), "//one-stop".to_owned());
+            }),
+            ("event-malformed", "specversion", &|message| {
+                message
+                    .attributes
+                    .insert("specversion".to_owned(), "0.3".to_owned());
+            }),
+            ("event-malformed", "id", &|message| {
+                message.attributes.insert("id".to_owned(), "x".repeat(256));
+            }),
+        ];
+        for (code, field, change) in rows {
+            assert_eq!(told(change), (code.to_owned(), field.to_owned()));
+        }
+    }
+}
