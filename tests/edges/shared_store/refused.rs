@@ -72,7 +72,9 @@ async fn plain_role_that_owns_its_database_is_enough() {
         .await;
     let url = database.url();
     let (_, place) = url.rsplit_once('@').unwrap();
-    let store = store::open(&format!("postgres://{name}:thu@{place}")).await.unwrap();
+    let store = store::open(&format!("postgres://{name}:thu@{place}"))
+        .await
+        .unwrap();
     store.take(true).await.unwrap();
     store.begin().await.unwrap().commit().await.unwrap();
     store.leave("nobody").await.unwrap();
