@@ -5,7 +5,6 @@ use std::collections::BTreeSet;
 use lienthong::demo::input::Input;
 use serde_json::{Value, json};
 
-use crate::stores::Database;
 use crate::support::{Adapters, Ran, code, dossiers, run, text};
 
 const SYSTEM: [&str; 8] = [
@@ -53,24 +52,6 @@ fn progress() -> usize {
         .filter(received)
         .map(|row| own(row) + steps(row))
         .sum()
-}
-
-#[tokio::test]
-async fn demo_runs_on_an_empty_store_of_its_owner_and_refuses_one_that_is_in_use() {
-    let database = Database::create().await;
-    let url = database.url();
-    let arguments = ["demo", "--json", "--dossiers", "6", "--store", &url];
-    let ran = run(&arguments).await;
-    assert_eq!(ran.code, 0, "{ran:?}");
-    let store = ran.json()["store"].as_str().unwrap().to_owned();
-    assert!(store.starts_with("PostgreSQL "), "{store}");
-    let again = run(&arguments).await;
-    assert_eq!(again.code, 2, "{again:?}");
-    let faults = again.out + &again.err;
-    assert!(
-        faults.contains("store-in-use") && faults.contains("6 dossiers"),
-        "{faults}"
-    );
 }
 
 #[tokio::test]
