@@ -27,6 +27,9 @@ pub(super) struct Options {
     /// Address of an empty store for the node, in place of a file of its own.
     #[arg(long, value_name = "URL")]
     store: Option<String>,
+    /// Address of a RabbitMQ in place of the broker inside the process: a virtual host that nobody else uses.
+    #[arg(long, value_name = "URL")]
+    broker: Option<String>,
     /// Have both stand-ins answer late, fail, cut connections, be busy and lose sessions meanwhile.
     #[arg(long)]
     faults: bool,
@@ -53,6 +56,7 @@ impl Options {
             dossiers: self.dossiers,
             adapters: self.adapters,
             store: self.store,
+            broker: self.broker,
             trial,
         };
         let live = Live::new(output);

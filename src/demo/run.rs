@@ -41,6 +41,8 @@ pub struct Options {
     pub adapters: Option<PathBuf>,
     /// Address of an empty store for the node; absent: a file in the demo's folder.
     pub store: Option<String>,
+    /// Address of a broker for the node; absent: the one inside the process.
+    pub broker: Option<String>,
     /// What the stand-ins suffer. Nothing by default.
     pub trial: Trial,
 }
@@ -86,6 +88,7 @@ pub async fn run(options: &Options, tell: impl Fn(News<'_>)) -> Result<(World, R
     let circumstances = Circumstances {
         trial: options.trial.clone(),
         store: options.store.clone(),
+        broker: options.broker.clone(),
         ..Circumstances::default()
     };
     let (world, mut unrecorded) = World::open_in(options.adapters.as_deref(), circumstances, earlier).await?;

@@ -71,6 +71,8 @@ pub struct Circumstances {
     pub variant: Option<String>,
     /// Address of the node's store, an empty one; absent: a file in the world's folder.
     pub store: Option<String>,
+    /// Address of the node's broker; absent: the one inside the process.
+    pub broker: Option<String>,
     /// The stand-ins suffer these faults, and the node's patience fits them.
     pub trial: Trial,
 }
@@ -379,7 +381,7 @@ fn config(
             .store
             .clone()
             .unwrap_or_else(|| format!("sqlite://{}", folder.join("lienthong.db").display())),
-        broker: "loopback:".into(),
+        broker: circumstances.broker.as_deref().unwrap_or("loopback:").into(),
         listen: SocketAddr::from(([127, 0, 0, 1], 0)),
         socket: folder.join("admin.sock"),
         adapters: adapters.to_owned(),
