@@ -47,7 +47,11 @@ impl Options {
 
 /// Logs to standard error; `LIENTHONG_LOG` filters (`info` by default).
 pub(super) fn log(json: bool) {
-    let filter = EnvFilter::try_from_env("LIENTHONG_LOG").unwrap_or_else(|_| EnvFilter::new("info"));
+    let told = std::env::var("LIENTHONG_LOG").unwrap_or_default();
+    let told = if told.is_empty() { "info" } else { &told };
+    // The AMQP library logs every cut as several errors of its own; each failure is told once, by the stage that has it.
+    let quiet = |told| format!("lapin=off,{told}");
+    let filter = EnvFilter::try_new(quiet(told)).unwrap_or_else(|_| EnvFilter::new(quiet("info")));
     let log = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr);
