@@ -403,6 +403,7 @@ async fn daemon_that_was_cut_off_again_and_again_holds_no_more_than_before_and_h
         wire.cut();
     }
     let status = daemon.rest().await;
+    assert!(wire.made() > u64::from(CUTS), "void: {} connections", wire.made());
     assert!(
         target.counts().values().all(|count| *count == 1),
         "{:?}",
