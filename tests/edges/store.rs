@@ -131,6 +131,7 @@ macro_rules! conformance {
         joined::create_is_open_until_it_is_known_what_became_of_it
         joined::transaction_sees_the_rows_of_a_dossier_as_it_has_written_them
         items::items_are_added_once_and_tried_again_where_that_helps
+        items::item_that_is_there_takes_the_place_that_it_has_now
         due::one_row_of_a_dossier_at_a_time
         due::items_come_in_their_order
         due::doubt_about_a_dossier_holds_back_all_of_it

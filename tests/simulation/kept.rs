@@ -31,6 +31,25 @@ fn step_is_not_given_up_by_a_look_up_that_was_asked_before_its_effect_had_to_sho
     assert!(report.violations.is_empty(), "{report}");
 }
 
+/// Found as an entry that went out after those that follow it: rows of entries kept the place that they had when they were
+/// made, though one had come late that belongs before them.
+#[test]
+fn entry_that_was_there_first_waits_for_one_that_came_late_and_belongs_before_it() {
+    let mode = Mode::Mixed { percent: 25 };
+    let plan = Plan {
+        dossiers: 1,
+        versions: 6,
+        deaths: 1,
+        aim: Some(("subscribe", Gap::Committed)),
+        outages: 4,
+        held: 3,
+        broker: true,
+        ..Plan::still(5496, vec![(Class::Refusing, mode), (Class::Batch, mode)])
+    };
+    let report = on_big_stack(|| run(plan)).unwrap();
+    assert!(report.violations.is_empty(), "{report}");
+}
+
 /// A clock that is set back while a target has a newer text under way, and its report of the older one is still kept.
 fn set_back_under_an_update(seed: u64) -> Report {
     let mode = Mode::Mixed { percent: 50 };

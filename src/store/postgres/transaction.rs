@@ -419,17 +419,31 @@ impl Transaction for PostgresTransaction {
 
     async fn put_items(&mut self, items: &[Item], now: Timestamp) -> Result<(), StoreError> {
         self.write_at(
-            "insert into delivery as d (adapter, push, dossier_id, item, ordinal, desired, state, held, attempt, failures,
+            // What is there keeps its state, but not its place: an item that came late may belong before it.
+            "with r as (
+                 select distinct on (adapter, push, dossier, item) *
+                 from json_to_recordset($1::json) as r(
+                     adapter text, push text, dossier uuid, item text, ordinal bigint, version bigint, again boolean)
+                 order by adapter, push, dossier, item, ordinal desc
+             ),
+             there as (
+                 select r.* from r join delivery k
+                     on k.adapter = r.adapter and k.push = r.push and k.dossier_id = r.dossier and k.item = r.item
+                 where not r.again and (k.held or k.state not in ('parked', 'skipped'))
+             ),
+             placed as (
+                 update delivery k set ordinal = there.ordinal from there
+                 where k.adapter = there.adapter and k.push = there.push and k.dossier_id = there.dossier
+                   and k.item = there.item and k.ordinal <> there.ordinal
+             )
+             insert into delivery as d (adapter, push, dossier_id, item, ordinal, desired, state, held, attempt, failures,
                                         presence, created_ms, due_ms)
-             select distinct on (adapter, push, dossier, item)
-                    adapter, push, dossier, item, ordinal, version, 'due', false, 0, 0, 'unknown', $2::bigint, $2::bigint
-             from json_to_recordset($1::json) as r(
-                 adapter text, push text, dossier uuid, item text, ordinal bigint, version bigint, again boolean)
-             where r.again or not exists (
-                 select 1 from delivery k
-                 where k.adapter = r.adapter and k.push = r.push and k.dossier_id = r.dossier and k.item = r.item
-                   and (k.held or k.state not in ('parked', 'skipped')))
-             order by adapter, push, dossier, item, ordinal desc
+             select adapter, push, dossier, item, ordinal, version, 'due', false, 0, 0, 'unknown', $2::bigint, $2::bigint
+             from r
+             where not exists (
+                 select 1 from there
+                 where there.adapter = r.adapter and there.push = r.push and there.dossier = r.dossier and there.item = r.item)
+             order by adapter, push, dossier, item
              on conflict (adapter, push, dossier_id, item) do update set
                  ordinal = excluded.ordinal,
                  desired = greatest(d.desired, excluded.desired),

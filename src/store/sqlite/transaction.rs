@@ -375,6 +375,14 @@ impl Transaction for SqliteTransaction {
     }
 
     async fn put_items(&mut self, items: &[Item], now: Timestamp) -> Result<(), StoreError> {
+        // What is there keeps its state, but not its place: an item that came late may belong before it.
+        self.write(
+            "update delivery set ordinal = value ->> 'ordinal' from json_each(?1)
+             where adapter = value ->> 'adapter' and push = value ->> 'push' and dossier_id = value ->> 'dossier'
+               and item = value ->> 'item' and ordinal <> value ->> 'ordinal'",
+            items.iter().map(|row| json!(row)).collect(),
+        )
+        .await?;
         self.write_at(
             "insert into delivery (adapter, push, dossier_id, item, ordinal, desired, state, held, attempt, failures,
                                    presence, created_ms, due_ms)

@@ -82,3 +82,21 @@ pub(super) async fn items_are_added_once_and_tried_again_where_that_helps(store:
         }
     }
 }
+
+pub(super) async fn item_that_is_there_takes_the_place_that_it_has_now(store: &dyn Store) {
+    for (n, again) in [(1, false), (2, true)] {
+        let late = |ordinal| Item {
+            item: "late".to_owned(),
+            ..step(n, ordinal, 2, again)
+        };
+        add(store, &[step(n, 1, 1, again)], 0).await;
+        let moved = Item {
+            item: "s1".to_owned(),
+            ..step(n, 2, 2, again)
+        };
+        add(store, &[late(1), moved], 1).await;
+        let rows = store.deliveries_of(id(n)).await.unwrap();
+        let places: Vec<(&str, i64)> = rows.iter().map(|row| (row.item.as_str(), row.ordinal)).collect();
+        assert_eq!(places, [("late", 1), ("s1", 2)], "taken again: {again}");
+    }
+}
