@@ -43,6 +43,7 @@ conformance! {
     rabbitmq: super::rabbitmq();
 }
 
+#[expect(clippy::unused_async, reason = "the suite makes both brokers alike")]
 async fn loopback() -> Box<dyn Broker> {
     broker::open(&"loopback:".into(), Subscriber::default()).unwrap()
 }

@@ -93,8 +93,11 @@ async fn bind(channel: &Channel, queue: &str, exchange: &str, key: &str) -> lapi
         .await
 }
 
+/// What is tried, how the broker answers, and how it is done.
+type Try = (&'static str, u16, fn(Channel) -> Attempt);
+
 /// What an intruder with my account tries, and the broker's answer to it.
-fn attempts() -> Vec<(&'static str, u16, fn(Channel) -> Attempt)> {
+fn attempts() -> Vec<Try> {
     vec![
         ("speaks on the control exchange in their name", 403, |channel| {
             Box::pin(async move {

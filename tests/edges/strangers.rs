@@ -1,5 +1,5 @@
 //! Strangers on the broker: a client in Python that knows nothing of this house but its schemas hears what is said, and says
-//! what nobody should say. An AsyncAPI tool reads the description of the messages.
+//! what nobody should say. An `AsyncAPI` tool reads the description of the messages.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{BufRead, BufReader, Lines};

@@ -32,10 +32,13 @@ struct Poison {
     deaths: Arc<AtomicUsize>,
 }
 
+/// An event, whether it is a suspect, and where its answer is heard once it was brought.
+type Held = (Event, bool, Option<oneshot::Receiver<()>>);
+
 /// Brings what it has, in order, until it is answered for; suspects alone.
 struct Bringer {
     poison: Poison,
-    has: Mutex<Vec<(Event, bool, Option<oneshot::Receiver<()>>)>>,
+    has: Mutex<Vec<Held>>,
 }
 
 #[async_trait]
@@ -153,8 +156,8 @@ impl Node {
         for _ in 0..count {
             // Dying happens in merging, which an event is spared whose tries are over.
             let tries = format!("tries of {}", self.poison.id);
-            let tried = self.shared.store.cursor("lienthong", &tries).await.unwrap();
-            let spared = tried.as_deref() == Some("3") || self.is_mended;
+            let count = self.shared.store.cursor("lienthong", &tries).await.unwrap();
+            let spared = count.as_deref() == Some("3") || self.is_mended;
             self.poison.armed.store(!spared, Ordering::SeqCst);
             match AssertUnwindSafe(subscribe.step()).catch_unwind().await {
                 Ok(step) => drop(step.unwrap()),

@@ -73,7 +73,11 @@ async fn vhost() -> String {
     let account = url.strip_prefix("amqp://").and_then(|rest| rest.split_once('@'));
     let (user, password) = account.and_then(|(account, _)| account.split_once(':')).unwrap();
     let vhost = uuid::Uuid::now_v7().simple().to_string();
-    let client = reqwest::Client::new();
+    let client = reqwest::Client::builder()
+        .timeout(std::time::Duration::from_mins(1))
+        .no_proxy()
+        .build()
+        .unwrap();
     let all = serde_json::json!({"configure": ".*", "write": ".*", "read": ".*"});
     for (path, body) in [
         (format!("vhosts/{vhost}"), serde_json::json!({})),

@@ -195,6 +195,7 @@ mod tests {
 
     #[test]
     fn what_is_no_event_of_ours_is_named() {
+        type Row<'a> = (&'a str, &'a str, &'a dyn Fn(&mut Message));
         let (properties, body) = write(&event(), "so-tu-phap").unwrap();
         let sound = Message::new(&properties, &body);
         let told = |change: &dyn Fn(&mut Message)| {
@@ -203,17 +204,17 @@ mod tests {
             let unfit = message.event(&accounts()).unwrap_err();
             (unfit.fault.code, unfit.fault.field.unwrap_or_default())
         };
-        let rows: [(&str, &str, &dyn Fn(&mut Message)); 8] = [
+        let rows: [Row<'_>; 8] = [
             ("account-missing", "user-id", &|message| message.account = None),
             ("account-mismatch", "user-id", &|message| {
-                message.account = Some("me".to_owned())
+                message.account = Some("me".to_owned());
             }),
             ("event-malformed", "content-type", &|message| {
-                message.content_type = None
+                message.content_type = None;
             }),
             ("event-malformed", "data", &|message| message.body.truncate(9)),
             ("event-malformed", "event", &|message| {
-                drop(message.attributes.remove("hlc"))
+                drop(message.attributes.remove("hlc"));
             }),
             ("event-malformed", "source", &|message| {
                 message
