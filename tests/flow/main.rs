@@ -6,6 +6,8 @@
 #[path = "../stores/mod.rs"]
 #[macro_use]
 mod stores;
+#[path = "../services/broker.rs"]
+mod broker;
 
 mod admin;
 mod demo;

@@ -15,6 +15,7 @@ use sha2::Sha256;
 use tempfile::TempDir;
 use tokio::time::Instant;
 
+use crate::broker::Broker;
 use crate::stores;
 
 /// Longest time that anything in these tests may take; waits end as soon as what they wait for has come.
@@ -86,6 +87,7 @@ pub(crate) async fn world_through(adapters: Option<&Path>, variant: Option<&str>
     let circumstances = Circumstances {
         variant: variant.map(str::to_owned),
         store: stores::postgres(),
+        broker: Broker::chosen().await.url(),
         ..Circumstances::default()
     };
     let (world, faults) = World::open_in(adapters, circumstances, rows).await.unwrap();

@@ -7,6 +7,7 @@ use lienthong::demo::{Doubt, News, Options, Report, Trial, World, run as demo};
 use lienthong::sandbox::FaultKind;
 use serde_json::json;
 
+use crate::broker::Broker;
 use crate::stores;
 use crate::support::{Adapters, code, install_tls, run};
 
@@ -16,6 +17,10 @@ on_both_stores! {
 
 async fn on_trial(options: Options) -> (World, Report) {
     install_tls();
+    let options = Options {
+        broker: Broker::chosen().await.url(),
+        ..options
+    };
     demo(&options, |_: News<'_>| {}).await.unwrap()
 }
 

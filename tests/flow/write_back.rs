@@ -106,9 +106,10 @@ impl Province {
             settings: settings.as_object().cloned().unwrap_or_default(),
         };
         let secrets: HashMap<&str, &str> = SECRETS.into();
+        let broker = crate::broker::Broker::chosen().await.url();
         let config = Config {
             store: crate::stores::url(folder.path()),
-            broker: "loopback:".into(),
+            broker: broker.as_deref().unwrap_or("loopback:").into(),
             listen: SocketAddr::from(([127, 0, 0, 1], 0)),
             socket: folder.path().join("admin.sock"),
             adapters: folder.path().to_owned(),

@@ -1,6 +1,8 @@
 //! The broker of a test's daemons, chosen from outside: with `LIENTHONG_TEST_BROKER=rabbitmq` it is the run's RabbitMQ
 //! (`tests/services/rabbitmq`), a virtual host of its own for each caller; otherwise the one inside the process.
 
+#![allow(dead_code, reason = "each target that includes this uses another part of it")]
+
 use std::env::var;
 
 use lapin::options::QueueDeclareOptions;
@@ -19,6 +21,11 @@ impl Broker {
             "rabbitmq" => Self(Some(vhost().await)),
             other => panic!("LIENTHONG_TEST_BROKER is {other:?}: say rabbitmq or loopback"),
         }
+    }
+
+    /// Its address, unless it is the one inside the process.
+    pub(crate) fn url(&self) -> Option<String> {
+        self.0.clone()
     }
 
     /// Its section of a configuration, with the line end.

@@ -1,5 +1,6 @@
 //! Which store the nodes of a test have. A test is written once, `on_both_stores!` runs it on each of them; whatever makes a
-//! node in it asks [`url`] for the store's address. A test that was not told has SQLite.
+//! node in it asks [`url`] for the store's address. A test that was not told has SQLite, or with
+//! `LIENTHONG_TEST_STORE=postgres` a database.
 //!
 //! Included by test targets with `#[path = "../stores/mod.rs"] #[macro_use] mod stores;`.
 
@@ -71,7 +72,24 @@ pub(crate) fn postgres() -> Option<String> {
         lodging.databases.borrow_mut().push(database);
         Some(url)
     });
-    made.ok().flatten()
+    made.unwrap_or_else(|_| {
+        is_grown().then(|| {
+            // Who holds it until the test ends? Nobody here; it goes with the run's server.
+            let database = aside(async || Database::create().await);
+            let url = database.url();
+            std::mem::forget(database);
+            url
+        })
+    })
+}
+
+/// Whether tests that were not told have a database.
+fn is_grown() -> bool {
+    match std::env::var("LIENTHONG_TEST_STORE").unwrap_or_default().as_str() {
+        "" | "sqlite" => false,
+        "postgres" => true,
+        other => panic!("LIENTHONG_TEST_STORE is {other:?}: say postgres or sqlite"),
+    }
 }
 
 /// Says what a run has shown, whether or not the test succeeds.
