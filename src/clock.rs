@@ -213,17 +213,20 @@ impl HybridClock {
     }
 
     /// The wall time, but never earlier than a reading made or observed before: what is seen now was not seen before what
-    /// was seen already, whoever turned the clock since.
+    /// was kept already, whoever turned the clock since. Looking moves nothing: a wall that ran ahead for a moment leaves no
+    /// trace, as long as nothing was kept meanwhile.
     pub fn now(&self) -> Timestamp {
-        let wall_ms = self.wall_ms();
-        let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
-        if wall_ms > last.wall_ms {
-            *last = Hlc { wall_ms, counter: 0 };
-        }
-        i64::try_from(last.wall_ms)
+        let ms = self.wall_ms().max(self.last().wall_ms);
+        i64::try_from(ms)
             .ok()
             .and_then(|ms| Timestamp::from_millisecond(ms).ok())
             .unwrap_or(Timestamp::MAX)
+    }
+
+    /// Takes in when something was seen that is kept from now on: later readings are not earlier.
+    pub fn keep(&self, seen: Timestamp) {
+        let wall_ms = seen.as_millisecond().try_into().unwrap_or(0);
+        self.observe(Hlc { wall_ms, counter: 0 });
     }
 
     /// Takes in another node's reading: later ticks are greater than it. Whether it may be believed (it may lie far
@@ -290,13 +293,22 @@ mod tests {
         let (wall, hybrid) = clocks();
         let first = hybrid.now();
         assert_eq!(first, at("2026-03-05T02:30:00Z"));
+        hybrid.keep(first);
         wall.advance(SignedDuration::from_hours(-2));
         assert_eq!(hybrid.now(), first);
-        assert_eq!(hybrid.tick().wall_ms, hybrid.last().wall_ms);
         wall.advance(SignedDuration::from_hours(3));
         assert_eq!(hybrid.now(), at("2026-03-05T03:30:00Z"));
-        let tick = hybrid.tick();
-        assert!(i128::from(tick.wall_ms) == i128::from(hybrid.now().as_millisecond()) && tick.counter == 1);
+    }
+
+    #[test]
+    fn wall_that_ran_ahead_while_nothing_was_kept_leaves_no_trace() {
+        let (wall, hybrid) = clocks();
+        hybrid.keep(hybrid.now());
+        wall.advance(SignedDuration::from_hours(5));
+        assert_eq!(hybrid.now(), at("2026-03-05T07:30:00Z"));
+        wall.set(at("2026-03-05T02:31:00Z"));
+        assert_eq!(hybrid.now(), at("2026-03-05T02:31:00Z"));
+        assert!(hybrid.lead() <= SignedDuration::ZERO);
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! What goes wrong at the oracle, how often, and how long it may take.
 
+use std::collections::BTreeMap;
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
@@ -142,6 +143,18 @@ impl Mode {
             Self::Mixed { percent } => (&Mishap::OF_READS, percent),
         };
         (roll.of_hundred() < percent).then(|| *roll.among(among))
+    }
+
+    /// How often what this mode brings has bitten; what a system of this class does always is no weather.
+    pub(crate) fn bites(self, bitten: &BTreeMap<Mishap, u64>) -> u64 {
+        let among: Vec<Mishap> = match self {
+            Self::Sound => Vec::new(),
+            Self::Only { mishap, .. } => vec![mishap],
+            Self::Busy { .. } => Mishap::OF_BUSY.into(),
+            Self::Strict { .. } => vec![Mishap::CommitThenDrop],
+            Self::Mixed { .. } => Mishap::OF_WRITES.into(),
+        };
+        among.iter().filter_map(|mishap| bitten.get(mishap)).sum()
     }
 
     /// Whether the system has this trait.

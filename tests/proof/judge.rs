@@ -276,3 +276,39 @@ fn steps_follow_each_other() {
         "{refused:?}"
     );
 }
+
+#[test]
+fn request_about_a_record_while_one_before_it_may_still_take_effect_is_an_overlap() {
+    let late = |mishap| Mode::Only { mishap, percent: 100 };
+    let asked_after = |mishap, ms: u64| {
+        let mut oracle = oracle(Class::Keyed, late(mishap));
+        let reaction = oracle.call(0, "POST", "/records", "", &record(1));
+        assert_eq!(reaction, Reaction::Silence);
+        oracle.calm();
+        oracle.call(ms, "POST", "/records", "", &record(2));
+        let found = judge(&Accepted::default(), RECORDS, &oracle, &[]);
+        found.iter().map(ToString::to_string).collect::<Vec<_>>()
+    };
+    let told = "I4 overlap: request 2 about H-1 came while request 1 could still take effect";
+    assert_eq!(asked_after(Mishap::LateCommit, 1), [told]);
+    assert_eq!(asked_after(Mishap::LateCommit, 60_000), [""; 0]);
+    // nobody is asked to wait for that
+    assert_eq!(asked_after(Mishap::LateBeyondSettle, 1), [""; 0]);
+}
+
+#[test]
+fn step_that_took_effect_before_the_one_before_it_is_disorder() {
+    let mut oracle = oracle(Class::Steps, Mode::Sound);
+    for (text, path) in [("#1 a", "/records"), ("#2 a", "/steps/next")] {
+        let mut body = record(1);
+        body["text"] = json!(text);
+        oracle.call(0, "POST", path, "", &body);
+    }
+    // set back by hand, then taken on from there
+    oracle.by_hand(1, record(3));
+    let mut body = record(1);
+    body["text"] = json!("#4 a");
+    oracle.call(2, "POST", "/steps/next", "", &body);
+    let found = judge(&Accepted::default(), RECORDS, &oracle, &[]);
+    assert_eq!(numbers(&found), ["I4"], "{found:?}");
+}

@@ -12,7 +12,7 @@ use crate::checks::{eroded, leaked, repeated};
 use crate::node::Node;
 use crate::oracle::asked::Class;
 use crate::oracle::judge::{Claim, Stand, void_of};
-use crate::oracle::mishap::Roll;
+use crate::oracle::mishap::{Mishap, Roll};
 use crate::proxy::{Proxy, Way};
 use crate::support::tail;
 use crate::target::Target;
@@ -65,12 +65,13 @@ impl fmt::Display for Shown {
 }
 
 /// Why a delivery of this class may be left to a person: only where nothing else can be promised.
-fn may_park(class: Class, trouble: Trouble, cause: &str) -> bool {
+fn may_park(class: Class, trouble: Trouble, claim: &Claim, cause: &str) -> bool {
     let strict = matches!(trouble, Trouble::Strict | Trouble::Mixed);
     match class {
-        // Nobody can ask whether an entry is there; and one that follows it may be refused for its order.
+        // Nobody can ask whether an entry is there; and one that follows it may be refused for its order. Records are put,
+        // which can be done again.
         Class::Append | Class::Batch => {
-            cause == "in-doubt-no-find" || (strict && cause == "refused-by-target")
+            claim.item.is_some() && (cause == "in-doubt-no-find" || (strict && cause == "refused-by-target"))
         }
         // Nobody can ask how far the target has come.
         Class::StepsBlind => cause == "in-doubt-no-find",
@@ -95,7 +96,7 @@ pub(crate) async fn run(cell: Cell) -> Result<Shown, String> {
         .map_err(|failure| format!("\n  {failure}{alone}"))?;
     let wrong = wrong(cell, &left).await?;
     if wrong.is_empty() {
-        return Ok(shown(&left, begun.elapsed()));
+        return Ok(shown(cell, &left, begun.elapsed()));
     }
     let log = tail(&left.log);
     let kept = left.folder.keep();
@@ -150,10 +151,10 @@ async fn watch(
         let on_the_way = cell.way == Way::Clear || proxy.is_some_and(|proxy| proxy.bitten() > 0);
         if struck && on_the_way && !enough.load(Ordering::SeqCst) {
             let books = target.books().await.unwrap_or_default();
-            let bitten = books["bitten"]
-                .as_object()
-                .is_some_and(|bitten| !bitten.is_empty());
-            enough.store(bitten || cell.trouble == Trouble::Sound, Ordering::SeqCst);
+            let bitten: BTreeMap<Mishap, u64> =
+                serde_json::from_value(books["bitten"].clone()).unwrap_or_default();
+            let troubled = cell.trouble.mode().bites(&bitten) > 0;
+            enough.store(troubled || cell.trouble == Trouble::Sound, Ordering::SeqCst);
         }
         sleep(Duration::from_millis(20)).await;
     }
@@ -168,11 +169,11 @@ async fn wrong(cell: Cell, left: &Left) -> Result<Vec<String>, String> {
     };
     let mut faults = vec![(format!("{} at {}", word(cell.blow), word(cell.point)), struck)];
     faults.extend((cell.way != Way::Clear).then(|| (word(cell.way), left.ways)));
-    faults.extend((cell.trouble != Trouble::Sound).then(|| (word(cell.trouble), troubles(left))));
+    faults.extend((cell.trouble != Trouble::Sound).then(|| (word(cell.trouble), troubles(cell, left))));
     wrong.extend(void_of(faults).iter().map(ToString::to_string));
     for claim in &left.claims {
         if let Stand::Parked(cause) = &claim.stand
-            && !may_park(cell.class, cell.trouble, cause)
+            && !may_park(cell.class, cell.trouble, claim, cause)
         {
             let what = subject(claim);
             wrong.push(format!(
@@ -186,11 +187,11 @@ async fn wrong(cell: Cell, left: &Left) -> Result<Vec<String>, String> {
     Ok(wrong)
 }
 
-fn troubles(left: &Left) -> u64 {
-    left.oracle.bitten().values().sum()
+fn troubles(cell: Cell, left: &Left) -> u64 {
+    cell.trouble.mode().bites(left.oracle.bitten())
 }
 
-fn shown(left: &Left, took: Duration) -> Shown {
+fn shown(cell: Cell, left: &Left, took: Duration) -> Shown {
     let mut parked = BTreeMap::new();
     for claim in &left.claims {
         if let Stand::Parked(cause) = &claim.stand {
@@ -201,7 +202,7 @@ fn shown(left: &Left, took: Duration) -> Shown {
         kills: left.kills,
         stops: left.stops,
         ways: left.ways,
-        troubles: troubles(left),
+        troubles: troubles(cell, left),
         records: left.accepted.records.values().map(BTreeMap::len).sum(),
         requests: left.oracle.requests(),
         parked,

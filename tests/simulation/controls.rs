@@ -1,10 +1,13 @@
 //! Negative controls: each takes one safeguard away, in the doubles only, and the judge must notice. A judge that says
 //! nothing then would say nothing of a real fault either.
 
+use lienthong::jq::on_big_stack;
+
 use crate::officer;
 use crate::oracle::asked::Class;
 use crate::oracle::mishap::{Mishap, Mode};
 use crate::plan::Plan;
+use crate::report::run;
 use crate::seeds::{sweep, sweep_with};
 
 /// A safeguard that is off.
@@ -52,6 +55,15 @@ fn noticed_in(control: Control, plan: impl Fn(u64) -> Plan + Sync) -> Vec<String
         "{control:?}: noticed with seed {}: {:#?}",
         report.plan.seed, report.violations
     );
+    let twin = Plan {
+        control: None,
+        ..report.plan.clone()
+    };
+    let twin = on_big_stack(|| run(twin)).unwrap();
+    assert!(
+        twin.violations.is_empty(),
+        "{control:?}: the same run with the safeguard fails too: {twin}"
+    );
     report.violations
 }
 
@@ -93,6 +105,12 @@ fn officer_with_a_slow_clock_is_not_heard_without_stamps() {
     eprintln!(
         "NoStamp: noticed with seed {}: {:#?}",
         report.plan.seed, report.violations
+    );
+    let seed = report.plan.seed;
+    let twin = on_big_stack(|| officer::run(seed, officer::BEHIND, None)).unwrap();
+    assert!(
+        twin.violations.is_empty(),
+        "the same with stamps fails too: {twin}"
     );
     assert!(names(&report.violations, "I5 ledger"), "{:#?}", report.violations);
 }

@@ -134,6 +134,11 @@ impl Gates {
         self.state().now = now;
     }
 
+    /// The time as it was told last.
+    pub(crate) fn time(&self) -> Timestamp {
+        self.state().now
+    }
+
     /// The step that is polled next.
     pub(crate) fn enter(&self, task: Task) {
         self.state().current = task;

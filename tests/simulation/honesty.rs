@@ -5,6 +5,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
 
+use jiff::Timestamp;
 use lienthong::event::Event;
 use serde_json::json;
 
@@ -17,8 +18,8 @@ pub(crate) struct Honesty {
     confirmed: BTreeSet<String>,
     /// The last entry of each dossier that a node has, by the number that the source gave it.
     last: BTreeMap<(usize, String), i64>,
-    /// Entries, by dossier and number, that came to a node after ones that follow them.
-    pub(crate) overtaken: BTreeSet<(String, i64)>,
+    /// Entries, by dossier and number, that came to a node after ones that follow them, and when they did.
+    pub(crate) overtaken: BTreeMap<(String, i64), Timestamp>,
     /// Broken promises.
     pub(crate) broken: Vec<String>,
 }
@@ -51,14 +52,15 @@ pub(crate) type SharedHonesty = Arc<Mutex<Honesty>>;
 
 impl Honesty {
     /// A node has committed these records, and merged these events.
-    pub(crate) fn stored(&mut self, node: usize, kept: Vec<String>, merged: &[Merged]) {
+    pub(crate) fn stored(&mut self, node: usize, kept: Vec<String>, merged: &[Merged], now: Timestamp) {
         self.stored.extend(kept.into_iter().map(|event| (node, event)));
         for event in merged {
             self.stored.insert((node, event.id.clone()));
             let last = self.last.get(&(node, event.key.clone())).copied().unwrap_or(0);
             let late = event.entries.iter().filter(|entry| **entry < last);
-            self.overtaken
-                .extend(late.map(|entry| (event.key.clone(), *entry)));
+            for entry in late {
+                self.overtaken.entry((event.key.clone(), *entry)).or_insert(now);
+            }
         }
         // Entries that came together have not overtaken each other.
         for event in merged {

@@ -149,11 +149,7 @@ fn cells(few: bool) -> Vec<Cell> {
 impl Cell {
     /// Whether the weather came: otherwise the run says nothing of it.
     fn bit(&self, bites: &Bites) -> bool {
-        match self.mode {
-            Mode::Sound => true,
-            Mode::Only { mishap, .. } => bites.mishaps.contains_key(&mishap),
-            Mode::Busy { .. } | Mode::Strict { .. } | Mode::Mixed { .. } => !bites.mishaps.is_empty(),
-        }
+        self.mode == Mode::Sound || self.mode.bites(&bites.mishaps) > 0
     }
 }
 

@@ -9,12 +9,14 @@ use serde_json::json;
 use crate::gates::Gap;
 use crate::kit::{Kit, runtime};
 use crate::oracle::asked::Class;
+use crate::oracle::books::Act;
 use crate::oracle::judge::{Accepted, Claim, Expects, Stand, Violation, judge};
 use crate::oracle::ledger::claims;
 use crate::oracle::mishap::{Mishap, Mode};
+use crate::oracle::model::Oracle;
 use crate::oracle::source::{TEXT, key};
 use crate::plan::Plan;
-use crate::target::locked;
+use crate::target::{locked, millis};
 use crate::world::{Turn, World};
 
 /// How long nothing may happen by itself after a rest.
@@ -171,10 +173,15 @@ pub(crate) async fn finish(mut world: World) -> Report {
             _ => accepted.clone(),
         };
         let found = judge(&accepted, expects(*class), &target.oracle, &claims);
-        // Entries came in the order in which the node had them.
+        // Entries came in the order in which the node had them: it had the one before too late for the one that follows.
+        let adapter = Kit::get().adapter(name);
+        let under_way = adapter.connection.timeout + adapter.connection.settle;
         let (excused, found): (Vec<_>, Vec<_>) = found.iter().partition(|violation| match violation {
-            Violation::Disorder { what, place, .. } => {
-                *class != Class::Steps && overtaken.contains(&(what.clone(), *place))
+            Violation::Disorder { what, place, after }
+                if *class != Class::Steps && *class != Class::StepsBlind =>
+            {
+                let came = overtaken.get(&(what.clone(), *place));
+                came.is_some_and(|came| had(&target.oracle, what, *after) <= millis(*came + under_way))
             }
             _ => false,
         });
@@ -184,7 +191,7 @@ pub(crate) async fn finish(mut world: World) -> Report {
         for claim in &claims {
             if let Stand::Parked(cause) = &claim.stand {
                 *bites.parked.entry(format!("{name} {cause}")).or_default() += 1;
-                let is_overtaken = overtaken.iter().any(|(key, _)| *key == claim.key);
+                let is_overtaken = overtaken.keys().any(|(key, _)| *key == claim.key);
                 let is_needed = match (claim.item, cause.as_str()) {
                     (None, "refused-by-target") => bad.contains(&claim.key),
                     // Whether the dossier may be parked is judged there.
@@ -193,7 +200,7 @@ pub(crate) async fn finish(mut world: World) -> Report {
                     (Some(_), "refused-by-target") => is_overtaken,
                     _ => false,
                 };
-                if !is_needed && !may_park(*class, mode).contains(&cause.as_str()) {
+                if !is_needed && !may_park(*class, mode, claim.item).contains(&cause.as_str()) {
                     violations.push(format!("{name}: I1 parked without need: {claim:?}"));
                 }
             }
@@ -285,6 +292,14 @@ fn stepped(accepted: &Accepted) -> Accepted {
     accepted
 }
 
+/// When the target first had this entry, in milliseconds.
+fn had(oracle: &Oracle, key: &str, place: i64) -> u64 {
+    let mut effects = oracle.effects().iter();
+    let first =
+        effects.find(|effect| effect.act == Act::Appended && effect.key == key && effect.version == place);
+    first.map_or(u64::MAX, |effect| effect.at_ms)
+}
+
 /// The weather at a target of this class.
 fn mode_of(plan: &Plan, class: Class) -> Mode {
     let mut targets = plan.targets.iter();
@@ -293,15 +308,16 @@ fn mode_of(plan: &Plan, class: Class) -> Mode {
 }
 
 /// The causes for which a class may park in this weather, because nobody could do better.
-fn may_park(class: Class, mode: Mode) -> &'static [&'static str] {
-    match (class, mode) {
+fn may_park(class: Class, mode: Mode, item: Option<i64>) -> &'static [&'static str] {
+    match (class, mode, item) {
         // Entries without identity that nobody can ask for; and what a strict target refuses because the one before is
-        // parked.
-        (Class::Append | Class::Batch, Mode::Strict { .. } | Mode::Mixed { .. }) => {
+        // parked. The records of these classes are put, which can be done again.
+        (Class::Append | Class::Batch, Mode::Strict { .. } | Mode::Mixed { .. }, Some(_)) => {
             &["in-doubt-no-find", "refused-by-target"]
         }
-        // The same, and steps that nobody can ask about.
-        (Class::Append | Class::Batch | Class::StepsBlind, _) => &["in-doubt-no-find"],
+        (Class::Append | Class::Batch, _, Some(_)) => &["in-doubt-no-find"],
+        // Steps that nobody can ask about.
+        (Class::StepsBlind, ..) => &["in-doubt-no-find"],
         _ => &[],
     }
 }

@@ -489,7 +489,7 @@ impl Transaction for GapTransaction {
             ..
         } = *self;
         gates.call(inner.commit()).await?;
-        locked(&honesty).stored(node, kept, &merged);
+        locked(&honesty).stored(node, kept, &merged, gates.time());
         drop(writing);
         gates.note_change();
         gates.pass(Gap::Committed).await;

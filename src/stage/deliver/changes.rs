@@ -151,7 +151,6 @@ impl Changes {
             let last = transaction.count_on(adapter, &batches(&push), count).await?;
             numbers.insert(push, last);
         }
-        let has_lessons = !self.lessons.is_empty();
         let lessons: Vec<_> = self
             .lessons
             .into_iter()
@@ -163,7 +162,7 @@ impl Changes {
             dossiers.dedup();
             let keys: Vec<_> = dossiers.iter().map(|id| (adapter.to_owned(), *id)).collect();
             let mut shadows = transaction.shadows(&keys).await?;
-            // Not by a wall that was set back since reports of the older value were seen.
+            // Not by a wall that was set back since reports of the older value were kept.
             let now = shared.hybrid.now();
             for ((id, _, _), intent, lesson) in lessons {
                 let shadow = shadows.entry((adapter.to_owned(), id)).or_default();
@@ -184,7 +183,7 @@ impl Changes {
             transaction.put_shadows(&shadows).await?;
         }
         transaction.release_records(&self.come).await?;
-        if !self.events.is_empty() || has_lessons {
+        if !self.events.is_empty() {
             transaction.put_clock(shared.hybrid.last()).await?;
         }
         transaction.commit().await?;

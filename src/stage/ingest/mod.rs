@@ -143,6 +143,10 @@ pub async fn admit(
             None => rows.push(row),
         }
     }
+    let kept = settled.iter().map(|(_, row)| row).chain(&rows);
+    if let Some(seen) = kept.map(|row| row.observed).max() {
+        shared.hybrid.keep(seen);
+    }
     transaction.close_refused(&taken).await?;
     transaction.put_inbox(&rows).await?;
     transaction.settle_records(&settled).await?;
