@@ -315,9 +315,8 @@ fn may_park(class: Class, mode: Mode, item: Option<i64>) -> &'static [&'static s
         (Class::Append | Class::Batch, Mode::Strict { .. } | Mode::Mixed { .. }, Some(_)) => {
             &["in-doubt-no-find", "refused-by-target"]
         }
-        (Class::Append | Class::Batch, _, Some(_)) => &["in-doubt-no-find"],
-        // Steps that nobody can ask about.
-        (Class::StepsBlind, ..) => &["in-doubt-no-find"],
+        // The same, and steps that nobody can ask about.
+        (Class::Append | Class::Batch, _, Some(_)) | (Class::StepsBlind, ..) => &["in-doubt-no-find"],
         _ => &[],
     }
 }
