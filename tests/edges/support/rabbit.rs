@@ -120,7 +120,7 @@ impl Places {
 
     /// What a fault did, and to which broker.
     pub(crate) fn tell(&self, what: &str) {
-        eprintln!("RabbitMQ {}: {what}", self.version);
+        crate::stores::tell(&format!("RabbitMQ {}: {what}", self.version));
     }
 
     /// How many messages are in a queue. (What `list_queues` says of it is old.)
