@@ -247,3 +247,7 @@ impl Work<'_> {
 #[cfg(test)]
 #[path = "author_tests.rs"]
 mod tests;
+
+#[cfg(test)]
+#[path = "echo_tests.rs"]
+mod echo_tests;
