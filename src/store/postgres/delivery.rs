@@ -134,3 +134,57 @@ pub(super) const SAVE: &str = "
       and d.attempt = r.fence
       and (not r.intended or (r.adapter, r.dossier) in (select adapter, dossier_id from claimed))
     returning d.dossier_id, d.push, d.item";
+
+/// Has the newest version of these dossiers delivered. What is in the ledger keeps what must be kept.
+pub(super) const WANT: &str = "
+    insert into delivery as d (adapter, push, dossier_id, item, ordinal, desired, others, state, held, attempt,
+                               failures, presence, created_ms, due_ms)
+    select adapter, push, dossier, '', 0, max(version), max(case when own then 0 else version end), 'due', false,
+           0, 0, 'unknown', $2, $2
+    from json_to_recordset($1::json) as r(adapter text, push text, dossier uuid, version bigint, own boolean)
+    group by adapter, push, dossier order by adapter, push, dossier
+    on conflict (adapter, push, dossier_id, item) do update set
+        desired = greatest(d.desired, excluded.desired),
+        others = greatest(d.others, excluded.others),
+        -- doubt is settled first, a sick target keeps its schedule, what a person holds stays held
+        state = case when d.state in ('in_doubt', 'backing_off', 'discarded') or d.held then d.state else 'due' end,
+        until_ms = case when d.state in ('in_doubt', 'backing_off') or d.held then d.until_ms end,
+        requirement = null,
+        cause = case when d.state = 'discarded' or d.held then d.cause end,
+        judged_by = null,
+        -- a parked row that a newer version releases begins anew
+        failures = case when d.state = 'parked' and not d.held then 0 else d.failures end,
+        failing_ms = case when d.state = 'parked' and not d.held then null else d.failing_ms end,
+        due_ms = case when d.state = 'due' then d.due_ms else excluded.due_ms end";
+
+/// Adds items. What is there keeps its state, but not its place: an item that came late may belong before it.
+pub(super) const PUT_ITEMS: &str = "
+    with r as (
+        select distinct on (adapter, push, dossier, item) *
+        from json_to_recordset($1::json) as r(
+            adapter text, push text, dossier uuid, item text, ordinal bigint, version bigint, again boolean)
+        order by adapter, push, dossier, item, ordinal desc
+    ),
+    there as (
+        select r.* from r join delivery k
+            on k.adapter = r.adapter and k.push = r.push and k.dossier_id = r.dossier and k.item = r.item
+        where not r.again and (k.held or k.state not in ('parked', 'skipped'))
+    ),
+    placed as (
+        update delivery k set ordinal = there.ordinal from there
+        where k.adapter = there.adapter and k.push = there.push and k.dossier_id = there.dossier
+          and k.item = there.item and k.ordinal <> there.ordinal
+    )
+    insert into delivery as d (adapter, push, dossier_id, item, ordinal, desired, state, held, attempt, failures,
+                               presence, created_ms, due_ms)
+    select adapter, push, dossier, item, ordinal, version, 'due', false, 0, 0, 'unknown', $2::bigint, $2::bigint
+    from r
+    where not exists (
+        select 1 from there
+        where there.adapter = r.adapter and there.push = r.push and there.dossier = r.dossier and there.item = r.item)
+    order by adapter, push, dossier, item
+    on conflict (adapter, push, dossier_id, item) do update set
+        ordinal = excluded.ordinal,
+        desired = greatest(d.desired, excluded.desired),
+        state = case when d.state in ('applied', 'parked', 'skipped') and not d.held then 'due' else d.state end,
+        cause = case when d.state in ('applied', 'parked', 'skipped') and not d.held then null else d.cause end";
