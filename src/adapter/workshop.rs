@@ -21,7 +21,7 @@ pub(super) enum Sight {
 /// What is needed to compile, and the names found so far.
 #[derive(Debug)]
 pub(super) struct Workshop<'a> {
-    library: Option<&'a Library>,
+    jq: Option<&'a Library>,
     tables: &'a Tables,
     files: BTreeMap<String, String>,
     secret_keys: Vec<String>,
@@ -37,7 +37,7 @@ impl<'a> Workshop<'a> {
         secret_keys: &[String],
     ) -> Self {
         Self {
-            library,
+            jq: library,
             tables,
             files: filters(folder),
             secret_keys: secret_keys.to_vec(),
@@ -56,7 +56,7 @@ impl<'a> Workshop<'a> {
         let code = value.code()?;
         self.look(value, &code, &lexer::filter(&code.text), sight);
         match self
-            .library?
+            .jq?
             .compile(&code.text, variables, &place(value.reader, &code))
         {
             Ok(filter) => Some(filter),
@@ -69,7 +69,7 @@ impl<'a> Workshop<'a> {
         let code = value.code()?;
         self.look(value, &code, &lexer::template(&code.text), Sight::Call);
         match self
-            .library?
+            .jq?
             .text(&code.text, variables, &place(value.reader, &code), escape)
         {
             Ok(text) => Some(text),

@@ -29,7 +29,7 @@ impl Plan {
         let tables = Arc::new(Tables::open(&home.join("tables"))?);
         let library = Library::open(&home, tables)?;
         let mut reader = Reader {
-            library,
+            jq: library,
             faults: Vec::new(),
         };
 
@@ -122,7 +122,7 @@ fn place(key: String) -> Place {
 
 /// Compiles, and collects what is wrong.
 struct Reader {
-    library: Library,
+    jq: Library,
     faults: Vec<Fault>,
 }
 
@@ -136,7 +136,7 @@ impl Reader {
     }
 
     fn keep<T>(&mut self, compile: impl FnOnce(&Library) -> Result<T, Vec<Fault>>) -> Option<T> {
-        match compile(&self.library) {
+        match compile(&self.jq) {
             Ok(compiled) => Some(compiled),
             Err(faults) => {
                 self.faults.extend(faults);
