@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use lienthong::demo::input::Input;
 use serde_json::{Value, json};
 
+use crate::broker::Broker;
 use crate::support::{Adapters, Ran, code, dossiers, run, text};
 
 const SYSTEM: [&str; 8] = [
@@ -52,6 +53,34 @@ fn progress() -> usize {
         .filter(received)
         .map(|row| own(row) + steps(row))
         .sum()
+}
+
+#[tokio::test]
+async fn demo_runs_on_a_store_and_a_broker_of_its_owner_and_refuses_a_store_that_is_in_use() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = format!("sqlite://{}", folder.path().join("own.db").display());
+    let broker = Broker::rabbitmq().await.url().unwrap();
+    let arguments = [
+        "demo",
+        "--json",
+        "--dossiers",
+        "2",
+        "--store",
+        &store,
+        "--broker",
+        &broker,
+    ];
+    let ran = run(&arguments).await;
+    assert_eq!(ran.code, 0, "{ran:?}");
+    assert_eq!(ran.json()["broker"], "rabbitmq");
+    assert_eq!(system(&ran.json(), "one-stop").0[1], 2);
+    let again = run(&arguments).await;
+    assert_eq!(again.code, 2, "{again:?}");
+    let faults = again.out + &again.err;
+    assert!(
+        faults.contains("store-in-use") && faults.contains("--store"),
+        "{faults}"
+    );
 }
 
 #[tokio::test]

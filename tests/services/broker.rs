@@ -23,6 +23,11 @@ impl Broker {
         }
     }
 
+    /// The run's RabbitMQ, whatever was chosen.
+    pub(crate) async fn rabbitmq() -> Self {
+        Self(Some(vhost().await))
+    }
+
     /// Its address, unless it is the one inside the process.
     pub(crate) fn url(&self) -> Option<String> {
         self.0.clone()
