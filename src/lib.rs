@@ -20,3 +20,4 @@ pub mod retry;
 pub mod sandbox;
 pub mod stage;
 pub mod store;
+pub mod xml;

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use serde_json::Value as Json;
 
 use crate::fault::Fault;
+use crate::xml;
 
 /// A request. What it holds is personal and secret: `Debug` shows neither.
 #[derive(Clone, PartialEq, Eq)]
@@ -55,6 +56,8 @@ pub enum Format {
     Form,
     /// Plain text.
     Text,
+    /// XML, as [`crate::xml`] has it: the envelope of SOAP too.
+    Xml,
 }
 
 /// The forms as they are written in a manifest.
@@ -62,7 +65,11 @@ pub(super) const FORMATS: crate::read::Words<Format> = &[
     ("json", Format::Json),
     ("form", Format::Form),
     ("text", Format::Text),
+    ("xml", Format::Xml),
 ];
+
+/// What a document begins with; without it some servers take UTF-8 for something else.
+const DECLARATION: &str = "<?xml version=\"1.0\" encoding=\"UTF-8\"?>";
 
 impl Format {
     /// The `content-type` that goes with it.
@@ -72,13 +79,15 @@ impl Format {
             Self::Json => "application/json",
             Self::Form => "application/x-www-form-urlencoded",
             Self::Text => "text/plain; charset=utf-8",
+            // SOAP 1.1, 3; a system of SOAP 1.2 has its own type among its headers.
+            Self::Xml => "text/xml; charset=utf-8",
         }
     }
 
     /// Bytes of this value. Object keys keep their order.
     ///
     /// # Errors
-    /// `bad-body`: a form that is no object of plain values, or text that is no text.
+    /// `bad-body`: a form that is no object of plain values, text that is no text, or what XML cannot hold.
     pub fn encode(self, body: &Json) -> Result<Vec<u8>, Fault> {
         match (self, body) {
             (Self::Json, body) => Ok(body.to_string().into_bytes()),
@@ -105,6 +114,10 @@ impl Format {
             }
             (Self::Form, _) => Err(Fault::new("bad-body").expected("an object of plain values for a form")),
             (Self::Text, _) => Err(Fault::new("bad-body").expected("text")),
+            (Self::Xml, body) => match xml::write(body) {
+                Ok(text) => Ok(format!("{DECLARATION}{text}").into_bytes()),
+                Err(expected) => Err(Fault::new("bad-body").expected(expected)),
+            },
         }
     }
 
@@ -126,6 +139,7 @@ impl Format {
                 )
             }),
             Self::Text => Ok(Json::String(text()?.to_owned())),
+            Self::Xml => xml::parse(text()?),
             Self::Form => {
                 let mut fields = serde_json::Map::new();
                 for pair in text()?.split('&').filter(|pair| !pair.is_empty()) {
@@ -209,6 +223,21 @@ mod tests {
         assert!(Format::Form.encode(&json!({"a": {"b": 1}})).is_err());
         assert!(Format::Form.encode(&json!("a=b")).is_err());
         assert!(Format::Text.encode(&json!({})).is_err());
+    }
+
+    #[test]
+    fn an_envelope_keeps_the_order_of_its_elements() {
+        let body = json!({"s:Envelope": {"@xmlns:s": "http://schemas.xmlsoap.org/soap/envelope/", "s:Body": {"B": "1", "A": "Lê"}}});
+        let bytes = Format::Xml.encode(&body).unwrap();
+        assert_eq!(
+            String::from_utf8(bytes.clone()).unwrap(),
+            r#"<?xml version="1.0" encoding="UTF-8"?><s:Envelope xmlns:s="http://schemas.xmlsoap.org/soap/envelope/">"#
+                .to_owned()
+                + "<s:Body><B>1</B><A>Lê</A></s:Body></s:Envelope>"
+        );
+        let read = Format::Xml.decode(&bytes).unwrap();
+        assert_eq!(read, json!({"Envelope": {"Body": {"B": "1", "A": "Lê"}}}));
+        assert!(Format::Xml.encode(&json!({})).is_err());
     }
 
     #[test]

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::{Map, Value, json};
 
 use crate::fault::Fault;
+use crate::xml;
 
 /// Method and path of a route, with `{name}` parts.
 #[derive(Debug, Clone)]
@@ -82,14 +83,24 @@ pub(super) fn request(
     })
 }
 
-/// A form as an object where the sender says that it is one, else JSON; null for what is neither.
+/// A form as an object and XML as [`xml`] has it where the sender says that it is one, else JSON; null for what is none
+/// of them.
 fn decoded(headers: &Map<String, Value>, body: &[u8]) -> Value {
-    let kind = headers.get("content-type").and_then(Value::as_str);
-    let form = kind.is_some_and(|kind| kind.starts_with("application/x-www-form-urlencoded"));
-    if !form {
-        return serde_json::from_slice(body).unwrap_or(Value::Null);
+    let kind = headers
+        .get("content-type")
+        .and_then(Value::as_str)
+        .unwrap_or_default();
+    let Ok(text) = str::from_utf8(body) else {
+        return Value::Null;
+    };
+    let is = |types: &[&str]| types.iter().any(|one| kind.starts_with(one));
+    if is(&["application/x-www-form-urlencoded"]) {
+        Value::Object(pairs(text))
+    } else if is(&["text/xml", "application/xml", "application/soap+xml"]) {
+        xml::parse(text).unwrap_or_default()
+    } else {
+        serde_json::from_str(text).unwrap_or_default()
     }
-    str::from_utf8(body).map_or(Value::Null, |text| Value::Object(pairs(text)))
 }
 
 /// Names and values of a query or a form; what is no text is left out.
@@ -170,7 +181,7 @@ mod tests {
     }
 
     #[test]
-    fn form_is_read_where_the_sender_says_so() {
+    fn form_and_xml_are_read_where_the_sender_says_so() {
         let body = |kind: &str, body: &[u8]| {
             let headers = json!({"content-type": kind}).as_object().unwrap().clone();
             request("POST", "/x", None, &headers, body, &BTreeMap::new())["body"].clone()
@@ -182,5 +193,10 @@ mod tests {
         );
         assert_eq!(body("application/json", b"grant_type=a"), Value::Null);
         assert_eq!(body(form, b"\xff"), Value::Null);
+        assert_eq!(
+            body("text/xml; charset=utf-8", b"<a><b>1</b></a>"),
+            json!({"a": {"b": "1"}})
+        );
+        assert_eq!(body("text/xml", b"<a>"), Value::Null);
     }
 }

@@ -141,9 +141,15 @@ pub(super) fn absent() -> Response {
     plain(StatusCode::NOT_FOUND, &json!({"error": "no route fits"}))
 }
 
+/// A text under a type of its own goes as it is, such as XML; everything else is JSON.
 pub(super) fn written(answer: Answer) -> Response {
     let status = StatusCode::from_u16(answer.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-    let mut response = plain(status, &answer.body);
+    let mut names = answer.headers.iter().map(|(name, _)| name);
+    let typed = names.any(|name| name.eq_ignore_ascii_case("content-type"));
+    let mut response = match answer.body {
+        Value::String(text) if typed => of(status, text),
+        body => plain(status, &body),
+    };
     for (name, value) in answer.headers {
         if let (Ok(name), Ok(value)) = (HeaderName::try_from(name), HeaderValue::try_from(value)) {
             response.headers_mut().insert(name, value);
@@ -153,7 +159,11 @@ pub(super) fn written(answer: Answer) -> Response {
 }
 
 pub(super) fn plain(status: StatusCode, body: &Value) -> Response {
-    let mut response = Response::new(Body::from(body.to_string()));
+    of(status, body.to_string())
+}
+
+fn of(status: StatusCode, body: String) -> Response {
+    let mut response = Response::new(Body::from(body));
     *response.status_mut() = status;
     let json = HeaderValue::from_static("application/json; charset=utf-8");
     response.headers_mut().insert(header::CONTENT_TYPE, json);

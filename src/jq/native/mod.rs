@@ -96,6 +96,8 @@ pub(super) fn all() -> impl Iterator<Item = Named<Native<Jq>>> {
         // jq's own, for our values
         ("tojson", v(0), |cv| bome(Ok(Val::text(cv.1.to_json())))),
         ("fromjson", v(0), |cv| bome(structure::fromjson(&cv.1))),
+        ("from_xml", v(0), |cv| bome(structure::from_xml(&cv.1))),
+        ("to_xml", v(0), |cv| bome(structure::to_xml(&cv.1))),
         ("tonumber", v(0), |cv| bome(structure::tonumber(cv.1))),
         ("length", v(0), |cv| bome(structure::length(cv.1))),
         ("has", v(1), |cv| unary(cv, |x, key| structure::has(x, &key))),

@@ -6,6 +6,7 @@ use serde_json::Value;
 use super::super::meter;
 use super::super::value::Val;
 use super::Outcome;
+use crate::xml;
 
 pub(super) fn fromjson(input: &Val) -> Outcome {
     let Some(text) = input.as_text() else {
@@ -16,6 +17,30 @@ pub(super) fn fromjson(input: &Val) -> Outcome {
     match serde_json::from_str::<Value>(text) {
         Ok(value) => Ok(Val::from(&value)),
         Err(_) => Err(Error::typ(input.clone(), "JSON")),
+    }
+}
+
+/// The value of XML that lies inside a text.
+pub(super) fn from_xml(input: &Val) -> Outcome {
+    if matches!(input, Val::Null) {
+        return Ok(Val::Null);
+    }
+    let Some(text) = input.as_text() else {
+        return Err(Error::typ(input.clone(), "text"));
+    };
+    meter::charge(text.len().saturating_mul(16));
+    match xml::parse(text) {
+        Ok(value) => Ok(Val::from(&value)),
+        Err(_) => Err(Error::typ(input.clone(), "XML")),
+    }
+}
+
+/// The text of an XML document.
+pub(super) fn to_xml(input: &Val) -> Outcome {
+    meter::charge(usize::try_from(input.size().weight).unwrap_or(usize::MAX));
+    match xml::write(&Value::from(input)) {
+        Ok(text) => Ok(Val::text(text)),
+        Err(_) => Err(Error::typ(input.clone(), "document of XML")),
     }
 }
 

@@ -18,6 +18,20 @@ fn natives_do_as_their_tables_say() {
         ),
         ("no code", json!(null), "to_native(\"channel\")", json!(null)),
         ("empty code", json!(""), "to_canonical(\"channel\")", json!(null)),
+        // XML inside a text
+        (
+            "an envelope",
+            json!("<s:B xmlns:s=\"urn:a\"><s:Ten>Lê</s:Ten><s:Nam/></s:B>"),
+            "from_xml",
+            json!({"B": {"Ten": "Lê", "Nam": null}}),
+        ),
+        ("no text, no document", json!(null), "from_xml", json!(null)),
+        (
+            "a document",
+            json!({"B": {"b": 1, "a": "<"}}),
+            "to_xml",
+            json!("<B><b>1</b><a>&lt;</a></B>"),
+        ),
         // times
         (
             "local time to UTC",
