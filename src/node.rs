@@ -191,7 +191,7 @@ impl Node {
                     async move { stage.step().await }
                 });
             }
-            if !adapter.pushes.is_empty() {
+            if adapter.deliveries().next().is_some() {
                 let deliver = Arc::new(Deliver::new(Arc::clone(shared), Arc::clone(adapter), connector));
                 self.drive("deliver", Some(shared.deliveries.ear()), move || {
                     let stage = Arc::clone(&deliver);

@@ -4,6 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::connection::Connection;
+use super::lookup::Lookup;
 use super::needs::Needs;
 use super::pull::Pull;
 use super::push::Push;
@@ -43,6 +44,7 @@ pub(super) const KEYS: Keys = &[
     "connection",
     "webhook",
     "pull",
+    "lookup",
     "push",
 ];
 
@@ -123,9 +125,10 @@ fn read(
         .iter()
         .filter_map(|(name, table)| Pull::read(name, table, &wire, &workshop))
         .collect();
+    let lookups = operations(&root, "lookup", Lookup::KEYS);
     judge_paths(&root);
     judge_order(&pushes);
-    if !pushes.is_empty() {
+    if !pushes.is_empty() || !lookups.is_empty() {
         root.demand(&[
             (
                 "subscribe",
@@ -153,6 +156,10 @@ fn read(
             )
         })
         .collect();
+    let lookups = lookups
+        .iter()
+        .filter_map(|(name, table)| Lookup::read(name, table, &wire, &workshop))
+        .collect();
     workshop.overlook(&variant::texts_beside(folder, site));
     workshop
         .unused()
@@ -172,6 +179,7 @@ fn read(
         connection: connection?,
         webhooks,
         pulls,
+        lookups,
         pushes,
     })
 }

@@ -15,6 +15,7 @@ pub mod contract;
 mod find;
 mod lexer;
 mod login;
+mod lookup;
 mod manifest;
 mod mapping;
 mod needs;
@@ -22,6 +23,7 @@ mod pull;
 mod push;
 mod push_manifest;
 mod push_rules;
+mod quota;
 mod request;
 mod requires;
 mod rule;
@@ -49,10 +51,12 @@ pub use call::Call;
 pub use connection::{Connection, Protocol, RetrySettings};
 pub use find::{Decision, Find};
 pub use login::{Login, Session};
+pub use lookup::{Inquiry, Lookup, Question, about};
 pub use mapping::Fact;
 pub use needs::Needs;
 pub use pull::{Pull, Span};
 pub use push::{Means, Native, OnDoubt, Push};
+pub use quota::Spend;
 pub use request::{Format, Request};
 pub use requires::{Otherwise, Required, Requirement};
 pub use selection::{Selection, Subscription};
@@ -92,8 +96,10 @@ pub struct Adapter {
     pub connection: Connection,
     /// Where it tells us.
     pub webhooks: Vec<Webhook>,
-    /// What we ask.
+    /// What we ask for all that is new.
     pub pulls: Vec<Pull>,
+    /// What we ask about one dossier.
+    pub lookups: Vec<Lookup>,
     /// What we write.
     pub pushes: Vec<Push>,
 }
@@ -105,6 +111,24 @@ impl Adapter {
     /// Every fault of the folder, in the order of files and lines.
     pub fn load(folder: &Path, site: &Site) -> Result<Self, Vec<Fault>> {
         manifest::load(folder, site)
+    }
+
+    /// Names of its operations, as people and the folders of samples have them: `webhook.dossier`, `push.progress`.
+    pub fn operations(&self) -> impl Iterator<Item = String> {
+        let webhooks = self
+            .webhooks
+            .iter()
+            .map(|webhook| format!("webhook.{}", webhook.name));
+        let pulls = self.pulls.iter().map(|pull| format!("pull.{}", pull.name));
+        let lookups = self.lookups.iter().map(|lookup| lookup.name.clone());
+        let pushes = self.pushes.iter().map(|push| format!("push.{}", push.name));
+        webhooks.chain(pulls).chain(lookups).chain(pushes)
+    }
+
+    /// Names of what is to be done for a dossier that it takes, as the ledger's rows have them.
+    pub fn deliveries(&self) -> impl Iterator<Item = &str> {
+        let pushes = self.pushes.iter().map(|push| push.name.as_str());
+        pushes.chain(self.lookups.iter().map(|lookup| lookup.name.as_str()))
     }
 }
 

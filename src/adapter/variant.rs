@@ -3,8 +3,8 @@
 //!
 //! Tables are merged key by key, and `false` removes a key; over a key that is not there or is itself a yes or no, it is a
 //! value like any other. A table that is a call is replaced whole: path, body and answer mean nothing without each
-//! other. (`pull` is an operation that has a call's keys among its own; it is merged, and so is `[connection]`.) Lists are
-//! replaced whole. Filters and tables are the folder's, for all of its forms.
+//! other. (`pull` and `lookup` are operations that have a call's keys among their own; they are merged, and so is
+//! `[connection]`.) Lists are replaced whole. Filters and tables are the folder's, for all of its forms.
 
 use std::path::Path;
 

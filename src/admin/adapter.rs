@@ -34,7 +34,7 @@ pub struct Hosted {
     pub variant: Option<String>,
     /// Version of its manifest, mappings and tables.
     pub version: String,
-    /// Its operations: `webhook.dossier`, `pull.changes`, `push.progress`.
+    /// Its operations: `webhook.dossier`, `pull.changes`, `lookup.identity`, `push.progress`.
     pub operations: Vec<String>,
     /// Host and port under which the system is reached; absent where the address has none.
     pub host: Option<String>,
@@ -69,18 +69,12 @@ pub(super) async fn list(State(shared): State<Arc<Shared>>) -> Result<Json<Vec<L
 }
 
 fn hosted(shared: &Shared, adapter: &Adapter) -> Hosted {
-    let webhooks = adapter
-        .webhooks
-        .iter()
-        .map(|webhook| format!("webhook.{}", webhook.name));
-    let pulls = adapter.pulls.iter().map(|pull| format!("pull.{}", pull.name));
-    let pushes = adapter.pushes.iter().map(|push| format!("push.{}", push.name));
     Hosted {
         title: adapter.title.clone(),
         folder: adapter.folder.clone(),
         variant: adapter.variant.clone(),
         version: adapter.version.clone(),
-        operations: webhooks.chain(pulls).chain(pushes).collect(),
+        operations: adapter.operations().collect(),
         host: host(&adapter.connection.url),
         pause: shared.pauses.of(&adapter.name, shared.clock.now()),
     }

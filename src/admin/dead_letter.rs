@@ -339,7 +339,7 @@ fn one_line(what: &str, text: &str) -> Result<(), AdminError> {
 
 /// Since when a letter is one, by the wall: the ledger's times are not.
 fn since(shared: &Shared, letter: &DeadLetter) -> Timestamp {
-    if letter.operation.starts_with("push.") {
+    if letter.id.starts_with("delivery-") {
         shared.steady.on_the_wall(letter.since)
     } else {
         letter.since

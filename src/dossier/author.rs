@@ -148,12 +148,15 @@ impl Work<'_> {
     /// The record's own code links its system; codes of others need the right to state links.
     fn links(&mut self, patch: &Patch) {
         let system = self.author.system;
-        let own = patch.reference();
+        let reference = patch.reference();
+        let own = [(system, reference.code())]
+            .into_iter()
+            .filter(|(_, code)| !code.is_empty());
         let stated = patch
             .links()
             .iter()
             .map(|(system, code)| (system.as_str(), code.as_str()));
-        for (target, code) in [(system, own.code())].into_iter().chain(stated) {
+        for (target, code) in own.chain(stated) {
             let known = self
                 .author
                 .known

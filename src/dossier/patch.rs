@@ -141,6 +141,15 @@ impl Patch {
         self.reference.clone()
     }
 
+    /// The same without that code: the dossier is known, and its system need not have a code for it.
+    #[must_use]
+    pub fn unnamed(self) -> Self {
+        Self {
+            reference: Reference::Code(String::new()),
+            ..self
+        }
+    }
+
     /// Codes of other systems that the record tells: system → code.
     #[must_use]
     pub fn links(&self) -> &BTreeMap<String, String> {

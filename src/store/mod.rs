@@ -33,8 +33,8 @@ pub use decisions::{Decided, Decision, Fate, LettersOf, Now, Verb, Walk};
 pub use past::{Journaled, Past, PastRecord};
 pub use rows::{
     ADAPTER_PAUSED, CLOCK_AHEAD, CREATE_OPEN, Claim, Come, Counts, DeadLetter, Delivery, EVENT, HeldRecord,
-    InboxRow, InboxState, Item, KeptRecord, Look, ORPHAN, Outcome, Parent, Presence, Replica, ReplicaSummary,
-    SUPERSEDED, Said, Sent, State, Taken, UNKNOWN_ADAPTER, Wanted,
+    InboxRow, InboxState, Item, KeptRecord, Look, ORPHAN, Outcome, Parent, Presence, Quota, Replica,
+    ReplicaSummary, SUPERSEDED, Said, Sent, State, Taken, UNKNOWN_ADAPTER, Wanted,
 };
 
 /// Why the store could not do its work. The caller retries: nothing was written.
@@ -289,6 +289,9 @@ pub trait Transaction: Send {
     async fn put_cursor(&mut self, adapter: &str, operation: &str, body: &str) -> Result<(), StoreError>;
     /// Counts on by so many from where this count of an adapter stands: the number before the first of them.
     async fn count_on(&mut self, adapter: &str, operation: &str, by: u64) -> Result<u64, StoreError>;
+    /// Counts one use of each of these limits of an adapter. Where one of them does not allow it, nothing is counted: the
+    /// place of that one. A time that ends before what was counted last counts as that: a clock set back gives nothing anew.
+    async fn spend(&mut self, adapter: &str, quotas: &[Quota]) -> Result<Option<usize>, StoreError>;
     /// Stores the clock's reading, so that it never goes back over a restart.
     async fn put_clock(&mut self, hlc: Hlc) -> Result<(), StoreError>;
     /// Notes events as merged.

@@ -218,7 +218,7 @@ pub struct Sent {
 pub struct Delivery {
     /// Target system.
     pub adapter: String,
-    /// Its push.
+    /// Its push, or its look-up: `dossier`, `lookup.identity`.
     pub push: String,
     /// The dossier.
     pub dossier: DossierId,
@@ -312,6 +312,17 @@ pub struct Look<'a> {
     pub pushes: Vec<&'a str>,
     /// So many at most.
     pub most: u32,
+}
+
+/// A limit on what may be done in a time.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Quota {
+    /// Under which it is counted.
+    pub name: String,
+    /// How often.
+    pub limit: u32,
+    /// End of the time, by the wall clock: where it is later than what was counted before, counting begins anew.
+    pub until: Timestamp,
 }
 
 /// What became of a delivery.

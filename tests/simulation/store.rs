@@ -11,8 +11,8 @@ use lienthong::dossier::{DossierId, Hlc, Shadow};
 use lienthong::event::Event;
 use lienthong::store::{
     Claim, CodeKey, Come, Counts, DeadLetter, Decided, Decision, Delivery, Fate, HeldRecord, InboxRow, Item,
-    Journaled, KeptRecord, LettersOf, Look, Outcome, Parent, Past, Replica, ReplicaSummary, RowKey, Said,
-    State, Store, StoreError, Taken, Transaction, Walk, Wanted,
+    Journaled, KeptRecord, LettersOf, Look, Outcome, Parent, Past, Quota, Replica, ReplicaSummary, RowKey,
+    Said, State, Store, StoreError, Taken, Transaction, Walk, Wanted,
 };
 use serde_json::{Value, json};
 
@@ -397,6 +397,10 @@ impl Transaction for GapTransaction {
 
     async fn put_cursor(&mut self, adapter: &str, operation: &str, body: &str) -> Result<(), StoreError> {
         statement!(self.put_cursor(adapter, operation, body))
+    }
+
+    async fn spend(&mut self, adapter: &str, quotas: &[Quota]) -> Result<Option<usize>, StoreError> {
+        statement!(self.spend(adapter, quotas))
     }
 
     async fn put_clock(&mut self, hlc: Hlc) -> Result<(), StoreError> {

@@ -2,7 +2,7 @@
 
 use serde_json::{Value as Json, json};
 
-use super::super::{Answer, Call, Push};
+use super::super::{Answer, Call, Format, Push};
 use super::outbound::{blank, call, natives, scope};
 use super::sample::Case;
 use crate::fault::Fault;
@@ -27,7 +27,7 @@ pub(super) fn judge(push: &Push, case: &Case, dossier: &Json) -> Result<(), Faul
         return Ok(());
     }
     let said = match &push.batch {
-        Some(batch) => batch.verdicts(&answer(case), &scope)?,
+        Some(batch) => batch.verdicts(&answer(case, call)?, &scope)?,
         None => None,
     };
     let Some(said) = said else {
@@ -44,28 +44,32 @@ pub(super) fn judge(push: &Push, case: &Case, dossier: &Json) -> Result<(), Faul
     case.compare("verdicts", &Json::Object(said.collect()))
 }
 
-/// The answer of the sample.
-fn answer(case: &Case) -> Answer {
+/// The answer of the sample. XML stands there as the text that it is.
+pub(super) fn answer(case: &Case, call: &Call) -> Result<Answer, Fault> {
     let said = case.part("answer").unwrap_or(&Json::Null);
     let headers = said.get("headers").and_then(Json::as_object);
-    Answer {
-        status: said
-            .get("status")
-            .and_then(Json::as_u64)
-            .and_then(|status| status.try_into().ok())
-            .unwrap_or(200),
+    let status = said.get("status").and_then(Json::as_u64);
+    let body = match said.get("body") {
+        Some(Json::String(text)) if call.receive == Format::Xml => {
+            let read = call.receive.decode(text.as_bytes());
+            read.map_err(|problem| case.differs("answer", problem))?
+        }
+        body => body.cloned().unwrap_or_default(),
+    };
+    Ok(Answer {
+        status: status.and_then(|status| status.try_into().ok()).unwrap_or(200),
         headers: headers
             .into_iter()
             .flatten()
             .filter_map(|(name, value)| Some((name.to_lowercase(), value.as_str()?.to_owned())))
             .collect(),
-        body: said.get("body").cloned().unwrap_or(Json::Null),
-    }
+        body,
+    })
 }
 
 /// Is the answer judged as the sample says?
 pub(super) fn verdict(case: &Case, call: &Call, scope: &Scope) -> Result<(), Fault> {
-    let verdict = call.judge(&Ok(&answer(case)), scope);
+    let verdict = call.judge(&Ok(&answer(case, call)?), scope);
     let mut found = json!({"is": verdict.word.to_string()});
     // The reason is judged where the sample states it: most rules leave it to the connection.
     let stated = |key: &str| {

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use serde_json::Value as Json;
 
-use super::super::{Adapter, Batch, Call, Push, Word};
+use super::super::{Adapter, Batch, Call, Lookup, Push, Word};
 use super::sample::{Case, Samples};
 use crate::fault::Fault;
 
@@ -38,6 +38,23 @@ pub(super) fn missing(adapter: &Adapter, samples: &Samples) -> Vec<(String, Faul
         }
     }
     let mut shown_anywhere = BTreeSet::new();
+    for lookup in &adapter.lookups {
+        for (expected, remedy) in of_lookup(lookup, &samples.of(&lookup.name).collect::<Vec<_>>()) {
+            report(&lookup.name, expected, remedy);
+        }
+        let shown: BTreeSet<_> = samples.of(&lookup.name).filter_map(word).collect();
+        for word in lookup
+            .call
+            .words()
+            .map(|word| told(adapter, word))
+            .collect::<BTreeSet<_>>()
+        {
+            if !shown.contains(word.as_str()) {
+                report(&lookup.name, an_answer(&word), add_answer(&word));
+            }
+        }
+        shown_anywhere.extend(shown.into_iter().map(str::to_owned));
+    }
     for push in &adapter.pushes {
         let operation = format!("push.{}", push.name);
         for (expected, remedy) in of_push(push, &samples.of(&operation).collect::<Vec<_>>()) {
@@ -46,27 +63,71 @@ pub(super) fn missing(adapter: &Adapter, samples: &Samples) -> Vec<(String, Faul
         let shown: BTreeSet<_> = samples.of(&operation).filter_map(word).collect();
         for word in own_words(adapter, push) {
             if !shown.contains(word.as_str()) {
-                let remedy =
-                    format!("add CASE.answer.json and CASE.verdict.json with {{\"is\": \"{word}\"}}");
-                report(&operation, format!("an answer that is judged \"{word}\""), remedy);
+                report(&operation, an_answer(&word), add_answer(&word));
             }
         }
         shown_anywhere.extend(shown.into_iter().map(str::to_owned));
     }
-    // A rule of the connection is the same for every push: one that shows it is enough.
-    let first = adapter.pushes.first();
-    if let Some((push, call)) = first.and_then(|push| Some((push, push.calls().next()?))) {
+    // A rule of the connection is the same for every operation: one that shows it is enough.
+    let pushes = adapter
+        .pushes
+        .iter()
+        .filter_map(|push| Some((format!("push.{}", push.name), push.calls().next()?)));
+    let lookups = adapter
+        .lookups
+        .iter()
+        .map(|lookup| (lookup.name.clone(), &lookup.call));
+    if let Some((operation, call)) = pushes.chain(lookups).next() {
         let words: BTreeSet<_> = call.shared_words().map(|word| told(adapter, word)).collect();
         for word in words.iter().filter(|word| !shown_anywhere.contains(*word)) {
-            let remedy = format!("add CASE.answer.json and CASE.verdict.json with {{\"is\": \"{word}\"}}");
-            report(
-                &format!("push.{}", push.name),
-                format!("an answer that is judged \"{word}\""),
-                remedy,
-            );
+            report(&operation, an_answer(word), add_answer(word));
         }
     }
     missing
+}
+
+fn an_answer(word: &str) -> String {
+    format!("an answer that is judged \"{word}\"")
+}
+
+fn add_answer(word: &str) -> String {
+    format!("add CASE.answer.json and CASE.verdict.json with {{\"is\": \"{word}\"}}")
+}
+
+/// What no case of the look-up shows, and how it is added.
+fn of_lookup(lookup: &Lookup, cases: &[&Case]) -> Vec<(String, String)> {
+    let demanded = [
+        (
+            "request",
+            true,
+            "the request of a question",
+            "add CASE.dossier.json and CASE.request.json",
+        ),
+        (
+            "patch",
+            true,
+            "an answer and what it says of the dossier",
+            "add CASE.dossier.json, CASE.answer.json and CASE.patch.json",
+        ),
+        (
+            "otherwise",
+            lookup.has_otherwise(),
+            "a dossier that gives rise to no question, and what is said of it",
+            "add CASE.dossier.json and CASE.otherwise.json",
+        ),
+        (
+            "meanwhile",
+            lookup.has_meanwhile(),
+            "what is said as long as nobody answers",
+            "add CASE.dossier.json and CASE.meanwhile.json",
+        ),
+    ];
+    let missing = demanded
+        .into_iter()
+        .filter(|(part, demanded, ..)| *demanded && !cases.iter().any(|case| case.part(part).is_some()));
+    missing
+        .map(|(_, _, expected, remedy)| (expected.to_owned(), remedy.to_owned()))
+        .collect()
 }
 
 /// What no case of the push shows, and how it is added.

@@ -8,6 +8,7 @@
 //! with its own: another address or log-in changes every request, and a shared rule may see other answers.
 
 mod answered;
+mod asked;
 mod compare;
 mod coverage;
 mod inbound;
@@ -21,6 +22,9 @@ use sample::{Case, Samples};
 
 /// `$now` in samples.
 const NOW: &str = "2026-01-02T03:04:05Z";
+
+/// `$id` in samples.
+const ID: &str = "sample";
 
 /// One golden case and what came of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -94,6 +98,11 @@ fn judge(adapter: &Adapter, case: &Case) -> Result<(), Fault> {
             inbound::judge(case, |record| {
                 pull.expect("the folder names an operation").map(record)
             })
+        }
+        "lookup" => {
+            let mut lookups = adapter.lookups.iter();
+            let lookup = lookups.find(|lookup| lookup.name == case.operation);
+            asked::judge(adapter, lookup.expect("the folder names an operation"), case)
         }
         _ => {
             let push = adapter.pushes.iter().find(|push| push.name == name);

@@ -5,7 +5,7 @@ use serde_json::{Value as Json, json};
 use super::super::{Adapter, Call, Decision, Native, Push, Request};
 use super::compare::differences;
 use super::sample::Case;
-use super::{NOW, answered, stepwise};
+use super::{ID, NOW, answered, stepwise};
 use crate::dossier::Patch;
 use crate::fault::Fault;
 use crate::jq::Scope;
@@ -161,7 +161,7 @@ pub(super) fn said_by(case: &Case, scope: Scope) -> Scope {
     let with = |key: &str, default: &str| Json::from(case.with(key).unwrap_or(default));
     scope
         .with("now", with("now", NOW))
-        .with("id", with("id", "sample"))
+        .with("id", with("id", ID))
         .with("token", with("token", "token"))
 }
 

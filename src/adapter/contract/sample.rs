@@ -13,6 +13,20 @@ use crate::read::nearest;
 /// Parts of a case of a webhook or pull.
 const INBOUND: [&str; 3] = ["native", "patch", "refused"];
 
+/// Parts of a case of a look-up.
+const ASKING: [&str; 10] = [
+    "dossier",
+    "asked",
+    "request",
+    "otherwise",
+    "meanwhile",
+    "answer",
+    "patch",
+    "verdict",
+    "refused",
+    "with",
+];
+
 /// Parts of a case of a push.
 const OUTBOUND: [&str; 16] = [
     "dossier", "item", "native", "natives", "find", "create", "update", "put", "echo", "found", "decision",
@@ -48,7 +62,7 @@ impl Samples {
     pub(super) fn open(adapter: &Adapter) -> (Self, Vec<Fault>) {
         let mut faults = Vec::new();
         let mut cases: BTreeMap<(String, String), Case> = BTreeMap::new();
-        let operations = operations(adapter);
+        let operations: Vec<_> = adapter.operations().collect();
         let known: Vec<_> = operations.iter().map(String::as_str).collect();
         let forms = variants(&adapter.folder);
         let forms: Vec<_> = forms.iter().map(String::as_str).collect();
@@ -73,6 +87,7 @@ impl Samples {
             let parts: &[&'static str] = match push {
                 Some(push) if push.steps().is_some() => &STEPWISE,
                 Some(_) => &OUTBOUND,
+                None if operation.starts_with("lookup.") => &ASKING,
                 None => &INBOUND,
             };
             for file in names(&folder) {
@@ -186,22 +201,11 @@ fn unknown(folder: &str, part: &str, known: &[&str]) -> Fault {
             .remedy("correct the name of the folder"),
         None => fault
             .expected(
-                "a folder per operation, named `webhook.NAME`, `pull.NAME` or `push.NAME`, with `@VARIANT` behind it for a \
+                "a folder per operation, named `webhook.NAME`, `pull.NAME`, `lookup.NAME` or `push.NAME`, with `@VARIANT` behind it for a \
                  variant's cases",
             )
             .remedy("rename or remove it"),
     }
-}
-
-/// Names of the adapter's operations, as sample folders have them.
-fn operations(adapter: &Adapter) -> Vec<String> {
-    let webhooks = adapter
-        .webhooks
-        .iter()
-        .map(|webhook| format!("webhook.{}", webhook.name));
-    let pulls = adapter.pulls.iter().map(|pull| format!("pull.{}", pull.name));
-    let pushes = adapter.pushes.iter().map(|push| format!("push.{}", push.name));
-    webhooks.chain(pulls).chain(pushes).collect()
 }
 
 /// One file: case, part, content.

@@ -3,6 +3,7 @@
 mod batch;
 mod broken;
 mod calls;
+mod lookups;
 mod operations;
 mod samples;
 mod schema;

@@ -9,7 +9,7 @@ use crate::adapter::answer::WORDS;
 use crate::adapter::batch::Batch;
 use crate::adapter::connection::{Connection, RetrySettings};
 use crate::adapter::login::Login;
-use crate::adapter::manifest;
+use crate::adapter::lookup::Lookup;
 use crate::adapter::pull::Pull;
 use crate::adapter::push::Push;
 use crate::adapter::request::FORMATS;
@@ -17,6 +17,7 @@ use crate::adapter::requires::Requirement;
 use crate::adapter::rule::Rule;
 use crate::adapter::selection::Subscription;
 use crate::adapter::webhook::Webhook;
+use crate::adapter::{manifest, quota};
 
 fn schema() -> Json {
     serde_json::from_str(include_str!("../../../schemas/adapter.schema.json")).unwrap()
@@ -35,6 +36,8 @@ fn schema_and_reader_know_the_same_keys() {
         ("/$defs/requirement", Requirement::PART),
         ("/$defs/webhook", Webhook::KEYS),
         ("/$defs/pull", Pull::KEYS),
+        ("/$defs/lookup", Lookup::KEYS),
+        ("/$defs/quota", quota::KEYS),
         ("/$defs/push", Push::KEYS),
         ("/$defs/find", Push::FIND),
         ("/$defs/create", Push::CREATE),

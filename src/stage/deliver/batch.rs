@@ -39,12 +39,14 @@ fn is_across(push: &Push) -> bool {
 
 /// At which pushes a step looks together, and how many of their rows. What waits for a batch to grow is looked at apart:
 /// it must not hide a row that need not wait, be it of the same dossier.
-pub(super) fn looks(adapter: &Adapter) -> Vec<Look<'_>> {
+pub(super) fn looks(adapter: &Adapter, may_ask: impl Fn(&str) -> bool) -> Vec<Look<'_>> {
     let concurrency = adapter.connection.concurrency;
     let rows = |count: usize| u32::try_from(count).unwrap_or(u32::MAX);
     let (across, others): (Vec<&Push>, Vec<&Push>) = adapter.pushes.iter().partition(|push| is_across(push));
+    let lookups = adapter.lookups.iter().map(|lookup| lookup.name.as_str());
+    let others = others.iter().map(|push| push.name.as_str());
     let mut looks = vec![Look {
-        pushes: others.iter().map(|push| push.name.as_str()).collect(),
+        pushes: others.chain(lookups.filter(|name| may_ask(name))).collect(),
         most: rows(concurrency),
     }];
     looks.extend(across.into_iter().map(|push| {

@@ -4,10 +4,10 @@
 use std::collections::{BTreeMap, HashSet};
 
 use super::work::{Gift, after};
-use crate::dossier::{Dossier, DossierId, Origin, Stamp, fold_code, hash};
+use crate::dossier::{Dossier, DossierId, Origin, Patch, Stamp, fold_code, hash};
 use crate::event::Event;
-use crate::stage::{Shared, StageError};
-use crate::store::{CREATE_OPEN, CodeKey, Come, Delivery, Item, Outcome, RowKey, State};
+use crate::stage::{Shared, StageError, ingest};
+use crate::store::{CREATE_OPEN, CodeKey, Come, Delivery, Item, Outcome, RowKey, State, Transaction};
 
 /// What a system's shadow learns of an intent.
 pub(super) enum Lesson {
@@ -27,6 +27,7 @@ pub(super) struct Changes {
     released: Vec<(String, DossierId, String)>,
     come: Vec<Come>,
     lessons: Vec<(RowKey, String, Lesson)>,
+    facts: Vec<(Delivery, i64, Patch)>,
     /// How many batches of each push are about to leave.
     batches: BTreeMap<String, u64>,
 }
@@ -83,6 +84,11 @@ impl Changes {
     /// What the shadow learns, if the row is written.
     pub(super) fn lesson(&mut self, row: &Delivery, intent: String, lesson: Lesson) {
         self.lessons.push((key(row), intent, lesson));
+    }
+
+    /// What the row's system says of its dossier, if the row is written.
+    pub(super) fn facts(&mut self, row: &Delivery, version: i64, fact: Option<Patch>) {
+        self.facts.extend(fact.map(|fact| (row.clone(), version, fact)));
     }
 
     /// A batch is about to leave; its place among those of its push that leave now, from 1.
@@ -182,12 +188,19 @@ impl Changes {
                 .collect();
             transaction.put_shadows(&shadows).await?;
         }
+        let facts: Vec<_> = self
+            .facts
+            .into_iter()
+            .filter(|(row, ..)| written.contains(&key(row)))
+            .collect();
+        let says = !self.events.is_empty() || !facts.is_empty();
+        say(shared, transaction.as_mut(), adapter, facts).await?;
         transaction.release_records(&self.come).await?;
         if !self.events.is_empty() {
             transaction.put_clock(shared.hybrid.last()).await?;
         }
         transaction.commit().await?;
-        if !self.events.is_empty() {
+        if says {
             shared.outbox.ring();
         }
         if !self.come.is_empty() {
@@ -198,6 +211,45 @@ impl Changes {
             batches: numbers,
         })
     }
+}
+
+/// Says what an adapter's system answered. A row whose fact cannot be taken is parked.
+async fn say(
+    shared: &Shared,
+    transaction: &mut dyn Transaction,
+    adapter: &str,
+    facts: Vec<(Delivery, i64, Patch)>,
+) -> Result<(), StageError> {
+    let Some(adapter) = shared.adapter(adapter).filter(|_| !facts.is_empty()) else {
+        return Ok(());
+    };
+    let (rows, statements): (Vec<_>, Vec<_>) = facts
+        .into_iter()
+        .map(|(row, version, fact)| {
+            let dossier = row.dossier;
+            ((row, version), (dossier, fact))
+        })
+        .unzip();
+    let ends = ingest::say(shared, transaction, adapter, &statements).await?;
+    let refused = rows.into_iter().zip(ends).filter_map(|((row, version), end)| {
+        let cause = end.err()?;
+        Some(Outcome {
+            fence: row.attempt,
+            row: Delivery {
+                judged_by: Some(adapter.version.clone()),
+                // Nothing was said: the question is open.
+                native_hash: None,
+                state: State::Parked { cause, held: false },
+                ..row
+            },
+            version,
+            intended: false,
+        })
+    });
+    transaction
+        .save(&refused.collect::<Vec<_>>(), shared.steady.now())
+        .await?;
+    Ok(())
 }
 
 /// Where the number of a push's last batch is kept.

@@ -61,18 +61,24 @@ pub(super) fn unsettled(adapter: &Adapter, mut work: Work, verdict: Verdict, now
         Word::Pause | Word::Login => work.row.state = State::Due,
         Word::Retry => work.row = back_off(adapter, work.row, &verdict, now),
         Word::Done | Word::Exists | Word::Missing | Word::Refused => {
-            let cause = Fault::new("refused-by-target")
-                .found(verdict.reason.unwrap_or_else(|| "a refusal without a reason".to_owned()))
-                .expected("that the target takes the record")
-                .remedy("correct the dossier in the system it comes from; the corrected version is sent by itself");
             let row = &mut work.row;
-            row.state = State::Parked { cause, held: false };
+            row.state = refused(&verdict);
             // An answer came: what fails next is another failure.
             row.failures = 0;
             row.failing_since = None;
         }
     }
     Settled::of(work, took_effect)
+}
+
+/// Parked because the target takes no such record, or answers no such question.
+pub(super) fn refused(verdict: &Verdict) -> State {
+    let reason = verdict.reason.as_deref().unwrap_or("a refusal without a reason");
+    let cause = Fault::new("refused-by-target")
+        .found(reason)
+        .expected("that the target takes the record")
+        .remedy("correct the dossier in the system it comes from; the corrected version is sent by itself");
+    State::Parked { cause, held: false }
 }
 
 pub(super) fn back_off(adapter: &Adapter, mut row: Delivery, verdict: &Verdict, now: Timestamp) -> Delivery {

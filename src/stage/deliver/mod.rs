@@ -12,6 +12,8 @@
 //! 4. [`settle`], [`look`]: what the answer means for the row. Doubt ends by waiting until a late commit would show, then
 //!    by a look-up; where there is none, by what the manifest declares, and by default a person decides.
 //!
+//! A look-up ([`ask`]) is a row like others that asks and writes nothing.
+//!
 //! Rows whose push takes several records in one call travel together ([`batch`]), each with an intent and an end of its
 //! own.
 
@@ -19,7 +21,7 @@ use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures_util::future::join_all;
+use futures_util::future::{join, join_all};
 use jiff::Timestamp;
 
 use super::{CALLS, Progress, Shared, StageError, pause};
@@ -30,6 +32,7 @@ use crate::failpoint;
 use crate::jq::{Mark, Scope, Stuck};
 use crate::store::{Claim, CodeKey, Delivery, Presence, State};
 
+mod ask;
 mod batch;
 mod changes;
 mod desk;
@@ -41,6 +44,7 @@ mod settle;
 mod steps;
 mod work;
 
+use ask::{Answered, Asking, Memory};
 use batch::{Group, Part};
 use changes::{Changes, Lesson, key};
 use end::Settled;
@@ -50,11 +54,12 @@ use work::Way;
 /// How much longer than its exchange a step may take, before another node may look at the same dossiers.
 const MARGIN: Duration = Duration::from_secs(30);
 
-/// The stage: one for each hosted adapter that has pushes.
+/// The stage: one for each hosted adapter that has pushes or look-ups.
 pub struct Deliver {
     shared: Arc<Shared>,
     adapter: Arc<Adapter>,
     connector: Arc<Connector>,
+    memory: Memory,
 }
 
 impl Deliver {
@@ -65,6 +70,7 @@ impl Deliver {
             shared,
             adapter,
             connector,
+            memory: Memory::default(),
         }
     }
 
@@ -84,7 +90,7 @@ impl Deliver {
             return Ok(self.idle(next));
         }
         let mut changes = Changes::default();
-        let mut works = Vec::new();
+        let (mut works, mut asks) = (Vec::new(), Vec::new());
         for plan in self.guard_keys(self.plan(rows, now).await?).await? {
             match plan {
                 Plan::Write {
@@ -98,11 +104,18 @@ impl Deliver {
                     self.note(*row, version, fence, taken_as_done.then_some(true), &mut changes);
                 }
                 Plan::Exchange(work) => works.push(*work),
+                Plan::Ask(asking) => asks.push(*asking),
+                Plan::Answered(answered) => self.say(*answered, &mut changes),
             }
         }
         let (groups, postponed) = batch::group(&self.adapter, works, now);
-        if groups.is_empty() && changes.is_empty() {
-            return Ok(self.idle(next.into_iter().chain(postponed).min()));
+        let (asks, ended) = ask::allowed(&self.shared, &self.adapter, &self.memory, asks).await?;
+        for answered in ended {
+            self.say(answered, &mut changes);
+        }
+        if groups.is_empty() && asks.is_empty() && changes.is_empty() {
+            let resting = self.memory.resting(now);
+            return Ok(self.idle(next.into_iter().chain(postponed).chain(resting).min()));
         }
         let mut groups = self.intend(groups, &mut changes, now);
         failpoint::pass("deliver-before-intent");
@@ -116,8 +129,13 @@ impl Deliver {
         }
         groups.retain(|group| !group.works.is_empty());
 
-        let exchanges = join_all(groups.iter().map(|group| self.exchange(group, now))).await;
+        let exchanges = join_all(groups.iter().map(|group| self.exchange(group, now)));
+        let answers = join_all(asks.into_iter().map(|asking| self.ask(asking)));
+        let (exchanges, answers) = join(exchanges, answers).await;
         let mut changes = Changes::default();
+        for answered in answers {
+            self.say(answered, &mut changes);
+        }
         for (group, exchange) in groups.into_iter().zip(exchanges) {
             self.settle(group, exchange, &mut changes).await;
         }
@@ -132,12 +150,10 @@ impl Deliver {
             holder: &self.shared.start,
             until: now + (self.adapter.connection.timeout * CALLS + MARGIN),
         };
-        let looks = batch::looks(&self.adapter);
-        Ok(self
-            .shared
-            .store
-            .due(&self.adapter.name, &looks, &claim, now)
-            .await?)
+        let looks = batch::looks(&self.adapter, |lookup| self.memory.may_ask(lookup, now));
+        let due = self.shared.store.due(&self.adapter.name, &looks, &claim, now);
+        let (rows, next) = due.await?;
+        Ok((rows, next.into_iter().chain(self.memory.resting(now)).min()))
     }
 
     /// Nothing to do before this time of the steady clock.
@@ -246,6 +262,18 @@ impl Deliver {
         groups
     }
 
+    async fn ask(&self, asking: Asking) -> Answered {
+        ask::ask(&self.shared, &self.adapter, &self.connector, &self.memory, asking).await
+    }
+
+    /// A row that has asked, and what is said of its dossier.
+    fn say(&self, answered: Answered, changes: &mut Changes) {
+        let Answered { row, version, fact } = answered;
+        let fence = row.attempt;
+        changes.facts(&row, version, fact);
+        self.note(row, version, fence, None, changes);
+    }
+
     /// Makes the call, unless the process slept so long since the intent that its time is over: by now somebody else
     /// may reckon with what it has not done.
     async fn exchange(&self, group: &Group, intended: Timestamp) -> Exchange {
@@ -274,16 +302,8 @@ impl Deliver {
     }
 
     async fn settle(&self, group: Group, exchange: Exchange, changes: &mut Changes) {
-        // This is logged. What a system says to a call about a dossier may name the applicant; its status does not. Without
-        // an answer it is the log-in that failed, where nobody is spoken of.
         if exchange.verdict.word == Word::Pause {
-            let reason = match &exchange.answer {
-                Some(answer) => Some(format!("HTTP {}", answer.status)),
-                None => exchange.verdict.reason.clone(),
-            };
-            let reason = reason.unwrap_or_else(|| "no reason given".to_owned());
-            let now = self.shared.clock.now();
-            self.shared.pauses.system_refuses(&self.adapter.name, reason, now);
+            rest(&self.shared, &self.adapter, &exchange);
         }
         let together = group.together;
         let mut all = Vec::new();
@@ -358,6 +378,20 @@ impl Deliver {
         }
         changes.row(row, version, fence);
     }
+}
+
+/// The system refuses us: the adapter rests.
+fn rest(shared: &Shared, adapter: &Adapter, exchange: &Exchange) {
+    // This is logged. What a system says to a call about a dossier may name the applicant; its status does not. Without an
+    // answer it is the log-in that failed, where nobody is spoken of.
+    let reason = match &exchange.answer {
+        Some(answer) => Some(format!("HTTP {}", answer.status)),
+        None => exchange.verdict.reason.clone(),
+    };
+    let reason = reason.unwrap_or_else(|| "no reason given".to_owned());
+    shared
+        .pauses
+        .system_refuses(&adapter.name, reason, shared.clock.now());
 }
 
 const PLANNED: &str = "a plan is made for a push of the adapter";

@@ -6,9 +6,10 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use serde_json::Value;
 
+use super::ask::{Answered, Asking, lookup_of};
 use super::desk::Desk;
 use super::work::{Work, after};
-use super::{push_of, reports};
+use super::{ask, push_of, reports};
 use crate::adapter::{Adapter, OnDoubt, Otherwise, Push, Required};
 use crate::dossier::{DossierId, Shadow};
 use crate::fault::Fault;
@@ -29,6 +30,10 @@ pub(super) enum Plan {
     },
     /// One exchange.
     Exchange(Box<Work>),
+    /// One question.
+    Ask(Box<Asking>),
+    /// No question: what it would ask for is known.
+    Answered(Box<Answered>),
 }
 
 impl Plan {
@@ -115,12 +120,16 @@ impl Known {
 
 /// Plans one row.
 pub(super) fn plan(adapter: &Adapter, mut row: Delivery, known: &Known) -> Plan {
+    if let Some((lookup, replica)) = lookup_of(adapter, &row.push).zip(known.replicas.get(&row.dossier)) {
+        let planned = ask::plan(adapter, lookup, row.clone(), replica, known.now);
+        return planned.unwrap_or_else(|fault| Plan::unmappable(row, fault, &adapter.version));
+    }
     let (Some(push), Some(replica)) = (push_of(adapter, &row.push), known.replicas.get(&row.dossier)) else {
         let cause = Fault::new("push-unknown")
             .file("adapter.toml")
-            .found(format!("a delivery for the push `{}`", row.push))
-            .expected("that the adapter still has this push")
-            .remedy("put the push back into the manifest, or discard the delivery");
+            .found(format!("a delivery for the operation `{}`", row.push))
+            .expected("that the adapter still has this operation")
+            .remedy("put it back into the manifest, or discard the delivery");
         return Plan::parked(row, cause, false);
     };
     let version = replica.version;

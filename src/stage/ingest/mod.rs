@@ -12,11 +12,11 @@ use serde_json::Value;
 
 use super::{Shared, StageError, pause};
 use crate::adapter::{Adapter, Fact};
-use crate::dossier;
+use crate::dossier::{self, DossierId, Patch};
 use crate::failpoint;
 use crate::fault::Fault;
 use crate::jq::{Mark, Stuck};
-use crate::store::{ADAPTER_PAUSED, InboxRow, InboxState, SUPERSEDED, Taken};
+use crate::store::{ADAPTER_PAUSED, InboxRow, InboxState, SUPERSEDED, Taken, Transaction};
 
 pub mod again;
 mod place;
@@ -165,6 +165,30 @@ pub async fn admit(
         shared.outbox.ring();
     }
     Ok(states)
+}
+
+/// Takes what a system has answered about dossiers that are known, into a transaction that has locked them; nothing of the
+/// answer itself is kept. In the same order: the fault of what could not be taken.
+///
+/// # Errors
+/// The store is away.
+pub(super) async fn say(
+    shared: &Shared,
+    transaction: &mut dyn Transaction,
+    adapter: &Adapter,
+    statements: &[(DossierId, Patch)],
+) -> Result<Vec<Result<(), Fault>>, StageError> {
+    let now = shared.hybrid.now();
+    let said = place::say(shared, transaction, adapter, statements, now).await?;
+    shared.hybrid.keep(now);
+    transaction.put_shadows(&said.shadows).await?;
+    transaction.put_outbox(&said.events).await?;
+    transaction.put_clock(shared.hybrid.last()).await?;
+    let ends = said.records.into_iter().map(|placed| match placed.state {
+        InboxState::Refused(fault) => Err(fault),
+        InboxState::Mapped | InboxState::Waiting(_) | InboxState::Ignored(_) => Ok(()),
+    });
+    Ok(ends.collect())
 }
 
 /// The same within a batch as [`close_refused`](crate::store::Transaction::close_refused) among what is stored: what was

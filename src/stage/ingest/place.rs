@@ -2,6 +2,8 @@
 
 use std::collections::{HashMap, HashSet};
 
+use jiff::Timestamp;
+
 use super::Record;
 use crate::adapter::{Adapter, Fact};
 use crate::dossier::{Author, DossierCode, DossierId, Origin, Patch, Shadow, fold_code};
@@ -42,21 +44,43 @@ pub(super) async fn place(
         .zip(parsed)
         .map(|(record, parsed)| desk.take(record, parsed))
         .collect();
-    let Desk {
-        shadows,
-        changed,
-        events,
-        ..
-    } = desk;
-    Ok(Batch {
-        records: placed,
-        shadows: shadows
-            .into_iter()
-            .filter(|(key, _)| changed.contains(key))
-            .map(|((adapter, id), shadow)| (adapter, id, shadow))
-            .collect(),
-        events,
-    })
+    Ok(desk.close(placed))
+}
+
+/// Takes what a system says of dossiers that are known, outside any record: `at`, by the clock that never goes back. In the
+/// same order: what became of it. Of a dossier that is not there nothing is said.
+pub(super) async fn say(
+    shared: &Shared,
+    transaction: &mut dyn Transaction,
+    adapter: &Adapter,
+    statements: &[(DossierId, Patch)],
+    at: Timestamp,
+) -> Result<Batch, StoreError> {
+    let ids: Vec<DossierId> = statements.iter().map(|(id, _)| *id).collect();
+    let keys: Vec<_> = ids.iter().map(|id| (adapter.name.clone(), *id)).collect();
+    let mut desk = Desk {
+        shared,
+        known: HashMap::new(),
+        aliases: HashMap::new(),
+        candidates: HashMap::new(),
+        open_creates: HashMap::new(),
+        replicas: transaction.replicas(&ids).await?,
+        shadows: transaction.shadows(&keys).await?,
+        changed: HashSet::new(),
+        events: Vec::new(),
+    };
+    let said = statements.iter().map(|(id, patch)| {
+        match desk
+            .replicas
+            .get(id)
+            .map(|replica| replica.dossier.origin.clone())
+        {
+            Some(origin) => desk.say(adapter, at, patch, *id, &origin),
+            None => Placed::without_dossier(InboxState::Ignored("no such dossier".to_owned())),
+        }
+    });
+    let records = said.collect();
+    Ok(desk.close(records))
 }
 
 /// A record's facts, parsed.
@@ -248,17 +272,27 @@ impl<'a> Desk<'a> {
 
     /// One patch: places it, takes what is new, says it.
     fn write(&mut self, record: &Record, patch: &Patch) -> Placed {
-        let adapter = &record.adapter;
-        let (id, origin) = match self.placed(adapter, patch) {
-            Ok(place) => place,
-            Err(reason) => return Placed::waiting(reason, patch),
-        };
+        match self.placed(&record.adapter, patch) {
+            Ok((id, origin)) => self.say(&record.adapter, record.observed, patch, id, &origin),
+            Err(reason) => Placed::waiting(reason, patch),
+        }
+    }
+
+    /// Takes what is new in a patch of this dossier, and says it.
+    fn say(
+        &mut self,
+        adapter: &Adapter,
+        observed: Timestamp,
+        patch: &Patch,
+        id: DossierId,
+        origin: &Origin,
+    ) -> Placed {
         let known = self.replicas.get(&id).map(|replica| &replica.dossier);
         let hlc = self.shared.hybrid.tick();
         let author = Author {
             system: &adapter.name,
-            origin: &origin,
-            observed: record.observed,
+            origin,
+            observed,
             hlc,
             owns: &adapter.owns,
             known,
@@ -277,15 +311,7 @@ impl<'a> Desk<'a> {
         }
         let code = known.unwrap_or(&delta).code().map(str::to_owned);
         let store = self.shared.store.id();
-        let event = Event::new(
-            store,
-            &adapter.name,
-            code.as_deref(),
-            record.observed,
-            hlc,
-            delta,
-            born,
-        );
+        let event = Event::new(store, &adapter.name, code.as_deref(), observed, hlc, delta, born);
         if let Some(fault) = event.faults().into_iter().next() {
             return Placed::of(id, InboxState::Refused(fault));
         }
@@ -296,6 +322,19 @@ impl<'a> Desk<'a> {
         };
         self.events.push(event);
         placed
+    }
+
+    /// What is to be written.
+    fn close(self, records: Vec<Placed>) -> Batch {
+        let changed = self.changed;
+        let shadows = self.shadows.into_iter().filter(|(key, _)| changed.contains(key));
+        Batch {
+            records,
+            shadows: shadows
+                .map(|((adapter, id), shadow)| (adapter, id, shadow))
+                .collect(),
+            events: self.events,
+        }
     }
 
     fn keep(&mut self, key: (String, DossierId), shadow: Shadow) {

@@ -239,9 +239,9 @@ impl Subscribe {
                     .as_ref()
                     .is_some_and(|subscription| subscription.holds(&view))
                 {
-                    wanted.extend(adapter.pushes.iter().map(|push| Wanted {
+                    wanted.extend(adapter.deliveries().map(|name| Wanted {
                         adapter: adapter.name.clone(),
-                        push: push.name.clone(),
+                        push: name.to_owned(),
                         dossier: *id,
                         version: replica.version,
                         own: authors.iter().eq([&adapter.name]),

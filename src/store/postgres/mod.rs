@@ -41,13 +41,14 @@ mod transaction;
 use session::InTime;
 
 /// Migrations, oldest first; a released one is never edited.
-const MIGRATIONS: [(i64, &str, &str); 2] = [
+const MIGRATIONS: [(i64, &str, &str); 3] = [
     (1, "start", include_str!("migrations/0001_start.sql")),
     (
         2,
         "dead letters",
         include_str!("migrations/0002_dead_letters.sql"),
     ),
+    (3, "quota", include_str!("migrations/0003_quota.sql")),
 ];
 
 /// The store's connections and identity.

@@ -37,7 +37,7 @@ macro_rules! record {
 macro_rules! delivery {
     () => {
         "select 'delivery-' || adapter || '-' || push || '-' || dossier_id::text || case when item = '' then '' else '-' || item end as id,
-                adapter, 'push.' || push as operation, dossier_id, null as record_code, due_ms as since_ms,
+                adapter, case when push like 'lookup.%' then push else 'push.' || push end as operation, dossier_id, null as record_code, due_ms as since_ms,
                 cause, null as raw from delivery"
     };
 }

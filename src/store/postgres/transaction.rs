@@ -17,7 +17,7 @@ use crate::dossier::{DossierCode, DossierId, Hlc, Shadow};
 use crate::event::Event;
 use crate::store::cells::Cells;
 use crate::store::{
-    CREATE_OPEN, CodeKey, Come, Decided, Decision, Delivery, InboxRow, Item, Outcome, Replica, RowKey,
+    CREATE_OPEN, CodeKey, Come, Decided, Decision, Delivery, InboxRow, Item, Outcome, Quota, Replica, RowKey,
     SUPERSEDED, StoreError, Taken, Transaction, Wanted, stored,
 };
 
@@ -305,6 +305,36 @@ impl Transaction for PostgresTransaction {
         .in_time()
         .await?;
         Ok(u64::try_from(last).unwrap_or(0).saturating_sub(by))
+    }
+
+    async fn spend(&mut self, adapter: &str, quotas: &[Quota]) -> Result<Option<usize>, StoreError> {
+        for (place, quota) in quotas.iter().enumerate() {
+            let used: i64 = sqlx::query_scalar(
+                "insert into quota (adapter, name, until_ms, used) values ($1, $2, $3, 1)
+                 on conflict (adapter, name) do update set
+                     used = case when excluded.until_ms > quota.until_ms then 1 else quota.used + 1 end,
+                     until_ms = greatest(quota.until_ms, excluded.until_ms)
+                 returning used",
+            )
+            .bind(adapter)
+            .bind(&quota.name)
+            .bind(quota.until.as_millisecond())
+            .fetch_one(&mut *self.inner)
+            .in_time()
+            .await?;
+            if used > i64::from(quota.limit) {
+                for counted in &quotas[..=place] {
+                    sqlx::query("update quota set used = used - 1 where adapter = $1 and name = $2")
+                        .bind(adapter)
+                        .bind(&counted.name)
+                        .execute(&mut *self.inner)
+                        .in_time()
+                        .await?;
+                }
+                return Ok(Some(place));
+            }
+        }
+        Ok(None)
     }
 
     async fn put_clock(&mut self, hlc: Hlc) -> Result<(), StoreError> {

@@ -39,7 +39,7 @@ mod people;
 mod transaction;
 
 /// Migrations, oldest first; a released one is never edited.
-const MIGRATIONS: [(i64, &str, &str); 4] = [
+const MIGRATIONS: [(i64, &str, &str); 5] = [
     (1, "first flow", include_str!("migrations/0001_first_flow.sql")),
     (2, "ledger", include_str!("migrations/0002_ledger.sql")),
     (3, "decisions", include_str!("migrations/0003_decisions.sql")),
@@ -48,6 +48,7 @@ const MIGRATIONS: [(i64, &str, &str); 4] = [
         "dead letters",
         include_str!("migrations/0004_dead_letters.sql"),
     ),
+    (5, "quota", include_str!("migrations/0005_quota.sql")),
 ];
 
 /// Longest wait for the writer's turn; a transaction takes milliseconds.

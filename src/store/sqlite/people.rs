@@ -34,7 +34,7 @@ macro_rules! record {
 macro_rules! delivery {
     () => {
         "select 'delivery-' || adapter || '-' || push || '-' || dossier_id || iif(item = '', '', '-' || item) as id,
-                adapter, 'push.' || push as operation, dossier_id, null as record_code, due_ms as since_ms,
+                adapter, iif(push like 'lookup.%', push, 'push.' || push) as operation, dossier_id, null as record_code, due_ms as since_ms,
                 cause, null as raw from delivery"
     };
 }

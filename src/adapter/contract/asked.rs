@@ -1,0 +1,99 @@
+//! Cases of look-ups: the question that a dossier gives rise to, its request, and what an answer says of the dossier.
+
+use serde_json::Value as Json;
+
+use super::super::{Adapter, Inquiry, Lookup, about};
+use super::outbound::{request, said_by};
+use super::sample::Case;
+use super::{ID, answered};
+use crate::dossier::{Origin, Patch};
+use crate::fault::Fault;
+
+/// Parts that say what comes out.
+const RESULTS: [&str; 7] = [
+    "asked",
+    "request",
+    "otherwise",
+    "meanwhile",
+    "patch",
+    "verdict",
+    "refused",
+];
+
+pub(super) fn judge(adapter: &Adapter, lookup: &Lookup, case: &Case) -> Result<(), Fault> {
+    if !RESULTS.iter().any(|part| case.part(part).is_some()) {
+        let parts: Vec<_> = RESULTS.iter().map(|part| format!("CASE.{part}.json")).collect();
+        return Err(case.incomplete(&format!("one of {}", parts.join(", "))));
+    }
+    let answers = ["patch", "verdict"].iter().any(|part| case.part(part).is_some());
+    if answers != case.part("answer").is_some() {
+        return Err(case.incomplete("CASE.answer.json with CASE.patch.json or CASE.verdict.json"));
+    }
+    let id = case.with("id").unwrap_or(ID);
+    let scope = said_by(case, lookup.scope(id));
+    if case.part("verdict").is_some() {
+        answered::verdict(case, &lookup.call, &scope)?;
+    }
+    let Some(dossier) = case.part("dossier") else {
+        return match case.part("patch") {
+            Some(_) => Err(case.incomplete("CASE.dossier.json: an answer is read with its question")),
+            None => Ok(()),
+        };
+    };
+    let dossier = adapter.needs.apply(dossier);
+    if case.part("meanwhile").is_some() {
+        let said = lookup.meanwhile(&dossier)?.unwrap_or_default();
+        case.compare("meanwhile", &said)?;
+    }
+    let question = match lookup.inquiry(&dossier) {
+        Ok(Inquiry::Ask(question)) => question,
+        Ok(Inquiry::Say(fact)) => {
+            valid(case, "otherwise", &fact)?;
+            return case.compare("otherwise", &fact);
+        }
+        Ok(Inquiry::Nothing) => {
+            let fault = Fault::new("not-wanted").field(format!("{}.when", lookup.name));
+            return case.compare_refusal(&[fault.found("false")]);
+        }
+        Err(fault) => return case.compare_refusal(&[fault]),
+    };
+    if let Some(part) = ["refused", "otherwise"]
+        .iter()
+        .find(|part| case.part(part).is_some() && case.part("answer").is_none())
+    {
+        return Err(case.differs(part, "a question".to_owned()));
+    }
+    if case.part("asked").is_some() {
+        case.compare("asked", &question.asked)?;
+    }
+    if case.part("request").is_some() {
+        match lookup.call.request(&question.asked, &scope) {
+            Ok(sent) => request(case, "request", &sent, adapter)?,
+            Err(fault) => return case.compare_refusal(&[fault]),
+        }
+    }
+    if case.part("patch").is_some() {
+        let answer = answered::answer(case, &lookup.call)?;
+        match lookup.fact(&answer.body, &question.asked, id) {
+            Ok(fact) => {
+                let fact = fact.unwrap_or_default();
+                valid(case, "patch", &fact)?;
+                case.compare("patch", &fact)?;
+            }
+            Err(fault) => return case.compare_refusal(&[fault]),
+        }
+    }
+    Ok(())
+}
+
+/// What is said is a valid patch once it names the dossier.
+fn valid(case: &Case, part: &'static str, fact: &Json) -> Result<(), Fault> {
+    if fact.is_null() {
+        return Ok(());
+    }
+    let patch = about(fact.clone(), &Origin::new("sample", "sample"), None);
+    Patch::parse(&patch).map(|_| ()).map_err(|faults| {
+        let told: Vec<_> = faults.iter().map(ToString::to_string).collect();
+        case.differs(part, told.join(" · "))
+    })
+}

@@ -1,0 +1,377 @@
+//! A look-up: a row of the ledger that asks its system about the dossier. It changes nothing there, so it has no intent and
+//! is never in doubt. What its answer means is said of the dossier in the transaction that notes the row as done; of the
+//! answer itself nothing is kept.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use jiff::{SignedDuration, Timestamp};
+use serde_json::Value;
+
+use super::end::{back_off, refused};
+use super::plan::Plan;
+use crate::adapter::{Adapter, Inquiry, Lookup, Question, Word, about};
+use crate::connector::{Connector, Exchange};
+use crate::dossier::hash::content;
+use crate::dossier::{Origin, Patch};
+use crate::fault::Fault;
+use crate::jq::Mark;
+use crate::stage::{Shared, StageError, pause};
+use crate::store::{Delivery, Quota, Replica, State};
+
+/// What a row waits for whose system allows no more such questions for now.
+const QUOTA: &str = "quota";
+
+/// What a row waits for that asks again and again.
+const AGAIN: &str = "the next question";
+
+/// Most answers that are remembered.
+const REMEMBERED: usize = 1000;
+
+/// A question that is to be asked.
+pub(super) struct Asking {
+    row: Delivery,
+    version: i64,
+    question: Question,
+    /// The question's number.
+    id: String,
+    whom: Whom,
+    /// What is said as long as nobody answers.
+    meanwhile: Option<Value>,
+}
+
+/// The dossier that a fact is about.
+#[derive(Clone)]
+struct Whom {
+    origin: Origin,
+    /// Hash of the applicant as the question knew them.
+    person: Option<String>,
+}
+
+/// How a row ends, and what is to be said of its dossier.
+pub(super) struct Answered {
+    pub(super) row: Delivery,
+    pub(super) version: i64,
+    pub(super) fact: Option<Patch>,
+}
+
+/// What a process knows of the questions that it has asked; nothing of it is stored.
+#[derive(Default)]
+pub(super) struct Memory(Mutex<Remembered>);
+
+#[derive(Default)]
+struct Remembered {
+    /// By question: what its answer meant, and until when that serves.
+    facts: BTreeMap<(String, String), (Option<Value>, Timestamp)>,
+    /// Look-ups whose system allows no more questions, and until when. By the steady clock, as is all of this.
+    resting: BTreeMap<String, Timestamp>,
+}
+
+impl Memory {
+    fn open(&self) -> std::sync::MutexGuard<'_, Remembered> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// When the first look-up that rests may go on; `None`: none rests.
+    pub(super) fn resting(&self, now: Timestamp) -> Option<Timestamp> {
+        self.open()
+            .resting
+            .values()
+            .copied()
+            .filter(|until| *until > now)
+            .min()
+    }
+
+    /// May this look-up ask?
+    pub(super) fn may_ask(&self, lookup: &str, now: Timestamp) -> bool {
+        self.open().resting.get(lookup).is_none_or(|until| *until <= now)
+    }
+
+    fn recall(&self, asking: &Asking, now: Timestamp) -> Option<Option<Value>> {
+        let key = (asking.row.push.clone(), asking.question.hash.clone());
+        let memory = self.open();
+        let (fact, until) = memory.facts.get(&key)?;
+        (*until > now).then(|| fact.clone())
+    }
+
+    fn remember(&self, asking: &Asking, fact: Option<&Value>, (now, until): (Timestamp, Timestamp)) {
+        let mut memory = self.open();
+        if memory.facts.len() >= REMEMBERED {
+            memory.facts.retain(|_, (_, until)| *until > now);
+        }
+        if memory.facts.len() < REMEMBERED {
+            let key = (asking.row.push.clone(), asking.question.hash.clone());
+            memory.facts.insert(key, (fact.cloned(), until));
+        }
+    }
+}
+
+/// The look-up of this name.
+pub(super) fn lookup_of<'a>(adapter: &'a Adapter, name: &str) -> Option<&'a Lookup> {
+    adapter.lookups.iter().find(|lookup| lookup.name == name)
+}
+
+/// Plans a row: pure.
+pub(super) fn plan(
+    adapter: &Adapter,
+    lookup: &Lookup,
+    mut row: Delivery,
+    replica: &Replica,
+    now: Timestamp,
+) -> Result<Plan, Fault> {
+    let version = replica.version;
+    let view = adapter.needs.apply(&replica.dossier.view());
+    let whom = Whom {
+        origin: replica.dossier.origin.clone(),
+        person: replica.dossier.register("applicant.person").map(content),
+    };
+    row.judged_by = None;
+    match lookup.inquiry(&view)? {
+        Inquiry::Nothing if row.applied.is_some() => Ok(Plan::write(row, version, State::Applied)),
+        Inquiry::Nothing => {
+            let reason = "the mapping does not ask about this dossier (when)".to_owned();
+            Ok(Plan::write(row, version, State::Skipped { reason }))
+        }
+        Inquiry::Say(fact) => {
+            let hash = content(&fact);
+            let is_new = row.native_hash.as_ref() != Some(&hash);
+            let fact = is_new.then(|| whom.patch(fact, lookup)).transpose()?;
+            row.native_hash = Some(hash);
+            row.applied = Some(version);
+            row.state = State::Applied;
+            Ok(Plan::Answered(Box::new(Answered { row, version, fact })))
+        }
+        Inquiry::Ask(question) => {
+            if row.native_hash.as_ref() == Some(&question.hash) {
+                let rest = rest(lookup, &row);
+                if !matches!(&rest, State::Waiting { until: Some(until), .. } if *until <= now) {
+                    return Ok(Plan::write(row, version, rest));
+                }
+            }
+            Ok(Plan::Ask(Box::new(Asking {
+                row,
+                version,
+                question,
+                id: uuid::Uuid::now_v7().simple().to_string(),
+                whom,
+                meanwhile: lookup.meanwhile(&view)?,
+            })))
+        }
+    }
+}
+
+/// How a row rests whose question was answered.
+fn rest(lookup: &Lookup, row: &Delivery) -> State {
+    match lookup.every.zip(row.looked) {
+        Some((every, looked)) => State::Waiting {
+            requirement: AGAIN.to_owned(),
+            until: Some(looked + every),
+        },
+        None => State::Applied,
+    }
+}
+
+impl Whom {
+    fn patch(&self, fact: Value, lookup: &Lookup) -> Result<Patch, Fault> {
+        let patch = Patch::parse(&about(fact, &self.origin, self.person.as_deref()));
+        // The first fault is the one to mend first.
+        let patch = patch.map_err(|mut faults| faults.swap_remove(0));
+        patch.map(Patch::unnamed).map_err(|fault| {
+            let field = fault.field.clone().unwrap_or_default();
+            fault.field(format!("{}.map: {field}", lookup.name))
+        })
+    }
+}
+
+impl Asking {
+    fn lookup<'a>(&self, adapter: &'a Adapter) -> &'a Lookup {
+        lookup_of(adapter, &self.row.push).expect("a question is planned for a look-up of the adapter")
+    }
+
+    fn mark(&self) -> Mark {
+        Mark::of(&(self.row.dossier, &self.row.item))
+    }
+
+    /// The row in this state, and nothing is said.
+    fn left(self, state: State) -> Answered {
+        Answered {
+            version: self.version,
+            row: Delivery { state, ..self.row },
+            fact: None,
+        }
+    }
+
+    /// The row whose question has this answer.
+    fn answered(
+        self,
+        adapter: &Adapter,
+        fact: Option<Value>,
+        (now, wall): (Timestamp, Timestamp),
+    ) -> Answered {
+        let lookup = self.lookup(adapter);
+        let patch = match fact.map(|fact| self.whom.patch(fact, lookup)).transpose() {
+            Ok(patch) => patch,
+            Err(cause) => return self.unreadable(adapter, cause),
+        };
+        let (version, hash) = (self.version, self.question.hash);
+        let mut row = Delivery {
+            applied: Some(version),
+            native_hash: Some(hash),
+            looked: Some(now),
+            applied_at: Some(wall),
+            mapping: Some(adapter.version.clone()),
+            failures: 0,
+            failing_since: None,
+            ..self.row
+        };
+        row.state = rest(lookup, &row);
+        Answered {
+            row,
+            version,
+            fact: patch,
+        }
+    }
+
+    /// The mapping can make nothing of it: a newer one asks again.
+    fn unreadable(mut self, adapter: &Adapter, cause: Fault) -> Answered {
+        self.row.judged_by = Some(adapter.version.clone());
+        self.left(State::Parked { cause, held: false })
+    }
+}
+
+/// What may be asked now, and what becomes of the rest: what another question was answered with serves for the same one,
+/// and what the system allows no more waits. Counted before it is asked, so that no crash gives anything anew.
+pub(super) async fn allowed(
+    shared: &Shared,
+    adapter: &Arc<Adapter>,
+    memory: &Memory,
+    asks: Vec<Asking>,
+) -> Result<(Vec<Asking>, Vec<Answered>), StageError> {
+    let (now, wall) = (shared.steady.now(), shared.clock.now());
+    let (mut open, mut ended) = (Vec::new(), Vec::new());
+    for asking in asks {
+        match memory.recall(&asking, now) {
+            Some(fact) => ended.push(asking.answered(adapter, fact, (now, wall))),
+            None => open.push(asking),
+        }
+    }
+    if open.is_empty() {
+        return Ok((open, ended));
+    }
+    let mut transaction = shared.store.begin().await?;
+    let mut allowed = Vec::new();
+    for asking in open {
+        if !memory.may_ask(&asking.row.push, now) {
+            continue;
+        }
+        let (name, about) = (asking.row.push.clone(), asking.mark());
+        let (of, asked) = (Arc::clone(adapter), asking.question.asked.clone());
+        let lookup = name.clone();
+        let spends = shared.lane(adapter).run(&name, about, move || {
+            lookup_of(&of, &lookup).map_or(Ok(Vec::new()), |lookup| lookup.spends(&asked, wall))
+        });
+        let spends = match spends.await {
+            Ok(Ok(spends)) => spends,
+            Ok(Err(cause)) => {
+                ended.push(asking.unreadable(adapter, cause));
+                continue;
+            }
+            Err(stuck) => {
+                ended.push(asking.unreadable(adapter, pause::given_up(&name, stuck)));
+                continue;
+            }
+        };
+        let quotas: Vec<Quota> = spends
+            .iter()
+            .map(|spend| Quota {
+                name: spend.name.clone(),
+                limit: spend.limit,
+                until: spend.until,
+            })
+            .collect();
+        let Some(spent) = transaction.spend(&adapter.name, &quotas).await? else {
+            allowed.push(asking);
+            continue;
+        };
+        let spend = &spends[spent];
+        let until = now + spend.until.duration_since(wall).max(SignedDuration::ZERO);
+        if spend.for_all {
+            memory.open().resting.insert(name, until);
+        } else {
+            ended.push(asking.left(State::Waiting {
+                requirement: QUOTA.to_owned(),
+                until: Some(until),
+            }));
+        }
+    }
+    transaction.commit().await?;
+    Ok((allowed, ended))
+}
+
+/// Asks.
+pub(super) async fn ask(
+    shared: &Shared,
+    adapter: &Arc<Adapter>,
+    connector: &Connector,
+    memory: &Memory,
+    asking: Asking,
+) -> Answered {
+    let lookup = asking.lookup(adapter);
+    let exchange = connector
+        .exchange(&lookup.call, &asking.question.asked, &lookup.scope(&asking.id))
+        .await;
+    let (now, wall) = (shared.steady.now(), shared.clock.now());
+    match exchange.verdict.word {
+        Word::Done | Word::Missing => {
+            let fact = match read(shared, adapter, &asking, &exchange).await {
+                Ok(fact) => fact,
+                Err(cause) => return asking.unreadable(adapter, cause),
+            };
+            if let Some(remember) = lookup.remember {
+                memory.remember(&asking, fact.as_ref(), (now, now + remember));
+            }
+            asking.answered(adapter, fact, (now, wall))
+        }
+        Word::Pause | Word::Login => {
+            super::rest(shared, adapter, &exchange);
+            asking.left(State::Due)
+        }
+        Word::Retry | Word::InDoubt => {
+            let row = back_off(adapter, asking.row.clone(), &exchange.verdict, now);
+            let fact = asking.meanwhile.clone().filter(|_| row.failures == 1);
+            let said = fact.map(|fact| asking.whom.patch(fact, lookup)).transpose();
+            match said {
+                Ok(fact) => Answered {
+                    row,
+                    version: asking.version,
+                    fact,
+                },
+                Err(cause) => asking.unreadable(adapter, cause),
+            }
+        }
+        Word::Exists | Word::Refused => asking.left(refused(&exchange.verdict)),
+    }
+}
+
+/// What the answer means.
+async fn read(
+    shared: &Shared,
+    adapter: &Arc<Adapter>,
+    asking: &Asking,
+    exchange: &Exchange,
+) -> Result<Option<Value>, Fault> {
+    let (of, name) = (Arc::clone(adapter), asking.row.push.clone());
+    let answer = exchange
+        .answer
+        .as_ref()
+        .map(|answer| answer.body.clone())
+        .unwrap_or_default();
+    let (asked, id) = (asking.question.asked.clone(), asking.id.clone());
+    let read = shared
+        .lane(adapter)
+        .run(&asking.row.push, asking.mark(), move || {
+            lookup_of(&of, &name).map_or(Ok(None), |lookup| lookup.fact(&answer, &asked, &id))
+        });
+    read.await
+        .unwrap_or_else(|stuck| Err(pause::given_up(&asking.row.push, stuck)))
+}
