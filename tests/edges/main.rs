@@ -27,6 +27,7 @@ mod items;
 mod joined;
 mod kept;
 mod leases;
+mod lookups;
 mod odd;
 mod own_word;
 mod privacy;

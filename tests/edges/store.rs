@@ -8,6 +8,7 @@ mod items;
 mod joined;
 mod ledger;
 mod past;
+mod quota;
 mod records;
 mod reopen;
 
@@ -125,6 +126,8 @@ macro_rules! conformance {
         inbox::settled_record_is_what_became_of_it_and_comes_no_more
         inbox::record_that_is_listed_already_is_not_listed_twice_when_it_is_settled
         inbox::newer_mapping_releases_what_an_older_one_judged_and_nothing_else
+        quota::limit_counts_up_to_its_end_for_each_adapter_and_name
+        quota::what_one_limit_refuses_uses_up_no_other
         joined::what_was_kept_of_the_one_that_goes_is_kept_of_the_one_that_stays
         joined::alias_leads_to_the_dossier_that_lives_on_however_often_it_was_joined
         joined::codes_of_both_forms_are_candidates

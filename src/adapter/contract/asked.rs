@@ -25,8 +25,9 @@ pub(super) fn judge(adapter: &Adapter, lookup: &Lookup, case: &Case) -> Result<(
         let parts: Vec<_> = RESULTS.iter().map(|part| format!("CASE.{part}.json")).collect();
         return Err(case.incomplete(&format!("one of {}", parts.join(", "))));
     }
-    let answers = ["patch", "verdict"].iter().any(|part| case.part(part).is_some());
-    if answers != case.part("answer").is_some() {
+    let any = |parts: &[&str]| parts.iter().any(|part| case.part(part).is_some());
+    let answered = case.part("answer").is_some();
+    if (any(&["patch", "verdict"]) && !answered) || (answered && !any(&["patch", "verdict", "refused"])) {
         return Err(case.incomplete("CASE.answer.json with CASE.patch.json or CASE.verdict.json"));
     }
     let id = case.with("id").unwrap_or(ID);
@@ -57,11 +58,8 @@ pub(super) fn judge(adapter: &Adapter, lookup: &Lookup, case: &Case) -> Result<(
         }
         Err(fault) => return case.compare_refusal(&[fault]),
     };
-    if let Some(part) = ["refused", "otherwise"]
-        .iter()
-        .find(|part| case.part(part).is_some() && case.part("answer").is_none())
-    {
-        return Err(case.differs(part, "a question".to_owned()));
+    if any(&["otherwise"]) || (any(&["refused"]) && !answered) {
+        return Err(case.fault("sample-differs").found("a question"));
     }
     if case.part("asked").is_some() {
         case.compare("asked", &question.asked)?;
@@ -72,18 +70,19 @@ pub(super) fn judge(adapter: &Adapter, lookup: &Lookup, case: &Case) -> Result<(
             Err(fault) => return case.compare_refusal(&[fault]),
         }
     }
-    if case.part("patch").is_some() {
-        let answer = answered::answer(case, &lookup.call)?;
-        match lookup.fact(&answer.body, &question.asked, id) {
-            Ok(fact) => {
-                let fact = fact.unwrap_or_default();
-                valid(case, "patch", &fact)?;
-                case.compare("patch", &fact)?;
-            }
-            Err(fault) => return case.compare_refusal(&[fault]),
-        }
+    if !any(&["patch", "refused"]) {
+        return Ok(());
     }
-    Ok(())
+    let answer = answered::answer(case, &lookup.call)?;
+    match lookup.fact(&answer.body, &question.asked, id) {
+        Ok(_) if case.part("refused").is_some() => case.compare_refusal(&[]),
+        Ok(fact) => {
+            let fact = fact.unwrap_or_default();
+            valid(case, "patch", &fact)?;
+            case.compare("patch", &fact)
+        }
+        Err(fault) => case.compare_refusal(&[fault]),
+    }
 }
 
 /// What is said is a valid patch once it names the dossier.

@@ -72,6 +72,7 @@ pub(super) fn all() -> impl Iterator<Item = Named<Native<Jq>>> {
         ("nfc", v(0), |cv| bome(text::nfc(&cv.1))),
         ("clean", v(0), |cv| bome(text::clean(&cv.1))),
         ("lower", v(0), |cv| bome(text::lower(&cv.1))),
+        ("upper", v(0), |cv| bome(text::upper(&cv.1))),
         ("fold", v(0), |cv| bome(text::fold(&cv.1))),
         ("says", v(1), |cv| unary(cv, |x, y| text::says(&x, &y))),
         ("alike", v(1), |cv| unary(cv, |x, y| text::alike(&x, &y))),

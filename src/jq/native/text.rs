@@ -43,6 +43,11 @@ pub(super) fn lower(input: &Val) -> Outcome {
     mapped(input, str::to_lowercase)
 }
 
+/// Upper case, of accented letters too.
+pub(super) fn upper(input: &Val) -> Outcome {
+    mapped(input, str::to_uppercase)
+}
+
 /// What two writings of the same words have in common: no accents, no case, đ as d, single spaces.
 pub(super) fn fold(input: &Val) -> Outcome {
     mapped(input, fold_text)

@@ -209,6 +209,7 @@ fn natives_do_as_their_tables_say() {
             json!("Lê Na"),
         ),
         ("join", json!(["a", null, 1]), "join(\"-\")", json!("a--1")),
+        ("upper", json!("Lê Thị Đạm"), "upper", json!("LÊ THỊ ĐẠM")),
         // presence
         (
             "given",

@@ -1,0 +1,132 @@
+# The register's rules, written from its descriptions. Nothing here is shared with the mapping that it tests.
+
+# ---- who asks ----
+
+def bearer: .headers.authorization // "" | if startswith("Bearer ") then .[7:] else null end;
+
+def has_token($db; $now):
+  bearer as $token
+  | $token != null and ($db.The[$token] as $known | $known != null and $known.until > ($now | epoch_ms));
+
+# What the security server wants to see: the digest over address, account, time and secret, a time that is not old, the
+# client and its key.
+def has_digest($now):
+  .headers as $headers
+  | ($headers.timestamp // "") as $at
+  | ("\($settings.auth_url)\($settings.user)\($at)\($settings.secret)" | sha256) as $digest
+  | $headers.authorization == "Basic \("\($settings.user):\($digest)" | @base64)"
+    and $headers["x-road-client"] != null and $headers.apikey == $settings.api_key
+    and ($headers | has("soapaction"))
+    and ($at | test("^[0-9]{13}$")) and (($now | epoch_ms) - ($at | tonumber) | fabs < 300000);
+
+def is_known($db; $now): has_token($db; $now) or has_digest($now);
+
+def nobody: {status: 401, body: {fault: {code: 900901, message: "Invalid Credentials"}}};
+
+# ---- envelopes ----
+
+def soap_ns: "http://schemas.xmlsoap.org/soap/envelope/";
+
+def soap($content; $status):
+  {
+    status: $status,
+    headers: {"content-type": "text/xml; charset=utf-8"},
+    body: ({"S:Envelope": {"@xmlns:S": soap_ns, "S:Body": $content}} | to_xml)
+  };
+def soap($content): soap($content; 200);
+
+def fault_of($code; $text): {"S:Fault": {faultcode: (if $code == "Server" then "S:Server" else $code end), faultstring: $text}};
+
+# ---- questions ----
+
+# The fields of a question in the order of their sequence; a sequence is broken by one that comes too early or is unknown.
+def order: [
+  "MaYeuCau", "MaDVC", "MaTichHop", "MaCanBo", "MaDonVi", "TaiKhoan", "SoDienThoai", "SoDinhDanh", "SoCMND", "HoVaTen",
+  "NgayThangNamSinh"
+];
+
+def in_order:
+  [keys_unsorted[] | select(startswith("@") | not) | . as $name | order | index($name)] as $places
+  | all($places[]; . != null) and $places == ($places | sort);
+
+def is_text($longest): type == "string" and (gsub("\\s"; "") != "") and length <= $longest;
+
+# What is wrong with a question, in the register's words; nothing if it is sound.
+def unsound($service):
+  if type != "object" then "thiếu nội dung yêu cầu"
+  else
+    first(
+        (if in_order then empty else "sai thứ tự hoặc tên phần tử" end),
+        (. as $asked
+          | (["MaYeuCau", 40], ["MaDVC", 20], ["MaTichHop", 20], ["MaCanBo", 20], ["HoVaTen", 100]) as [$name, $longest]
+          | select($asked[$name] | is_text($longest) | not) | "\($name): bắt buộc, tối đa \($longest) ký tự"),
+        (if .MaTichHop != $service then "MaTichHop: dịch vụ này là \($service)" else empty end),
+        (if (.MaDonVi // "x") | is_text(35) then empty else "MaDonVi: tối đa 35 ký tự" end),
+        (if (.SoDinhDanh // "" | test("^[0-9]{12}$")) or (.SoCMND // "" | test("^[0-9]{9}$")) then empty
+         else "phải có SoDinhDanh 12 chữ số hoặc SoCMND 9 chữ số" end),
+        (if (.NgayThangNamSinh | type == "object")
+            and ((.NgayThangNamSinh.NgayThangNam // "" | test("^[0-9]{8}$")) or (.NgayThangNamSinh.Nam // "" | test("^[0-9]{4}$")))
+         then empty else "NgayThangNamSinh: NgayThangNam yyyyMMdd hoặc Nam yyyy" end),
+        null)
+  end;
+
+# ---- answers ----
+
+def plain_name: [.HoVaTen.Ho, .HoVaTen.ChuDem, .HoVaTen.Ten] | map(select(. != null and . != "")) | join(" ") | fold;
+
+# The register folds names, and takes a year for a birth date.
+def is_the_one($asked):
+  ((.SoDinhDanh != null and .SoDinhDanh == $asked.SoDinhDanh) or (.SoCMND != null and .SoCMND == $asked.SoCMND));
+
+def agrees_with($asked):
+  is_the_one($asked)
+  and plain_name == ($asked.HoVaTen | fold)
+  and (.NgayThangNamSinh as $born
+    | $asked.NgayThangNamSinh
+    | if .NgayThangNam != null and $born.NgayThangNam != null then .NgayThangNam == $born.NgayThangNam
+      else (.Nam // .NgayThangNam[0:4]) == ($born.Nam // $born.NgayThangNam[0:4]) end);
+
+# Which refusal a question meets, if any: [code, text].
+def met($asked; $service; $db; $now):
+  ($asked | unsound($service)) as $unsound
+  | ($now | format_time("%Y%m%d")) as $today
+  | if $unsound != null then ["Client", "Yêu cầu không hợp lệ: \($unsound)"]
+    elif $db.YeuCau[$asked.MaYeuCau] != null then ["Client", "MaYeuCau đã được sử dụng"]
+    elif any($settings.unlicensed[]; . == $asked.MaDVC) then ["004", "Thủ tục chưa được cấp phép khai thác"]
+    elif $settings.officers != [] and (any($settings.officers[]; . == $asked.MaCanBo) | not) then
+      ["005", "Tài khoản cán bộ chưa được phân quyền"]
+    elif [$db.YeuCau[] | select(.MaCanBo == $asked.MaCanBo and .ngay == $today)] | length >= $settings.per_day then
+      ["Server", "Vượt hạn mức tra cứu trong ngày"]
+    else null end;
+
+# Every question is kept: who has asked, when, about which procedure. Not about whom.
+def kept($asked; $now): {MaYeuCau: $asked.MaYeuCau, MaCanBo: $asked.MaCanBo, MaDVC: $asked.MaDVC, MaTichHop: $asked.MaTichHop, ngay: ($now | format_time("%Y%m%d"))};
+
+def content($asked; $service; $db):
+  if $service == "037" then
+    [$db.CongDan[] | select(is_the_one($asked))] as $found
+    | {CongdanCollection: ({"@xmlns": "http://dancuquocgia.bca", "@SoCongDan": ($found | length | tostring)} + if $found == [] then {} else {CongDan: $found} end)}
+  else
+    {KetQuaXacThucResponse: {"@xmlns": "http://dancuquocgia.bca", TonTai: any($db.CongDan[]; agrees_with($asked))}}
+  end;
+
+# An answer to a question over SOAP.
+def in_soap($operation; $service; $db; $now):
+  (.body.Envelope.Body[$operation]? // null) as $asked
+  | met($asked; $service; $db; $now) as $refusal
+  | if $refusal != null then soap(fault_of($refusal[0]; $refusal[1]); 500)
+    else soap(content($asked; $service; $db)) + {rows: {YeuCau: [kept($asked; $now)]}} end;
+
+# The same through the façade, which knows neither units nor envelopes.
+def in_text($db; $now):
+  .body as $sent
+  | ({
+      MaYeuCau: $sent.MaYeuCau, MaDVC: $sent.MaDVC, MaTichHop: $sent.MaTichHop, MaCanBo: $sent.MaCanBo,
+      SoDinhDanh: $sent.SoDinhDanh, SoCMND: $sent.SoCMND, HoVaTen: $sent.HoVaTen,
+      NgayThangNamSinh: (if ($sent.NgayThangNam // "") != "" then {NgayThangNam: $sent.NgayThangNam} else {Nam: $sent.Nam} end)
+    } | with_entries(select(.value != null and .value != ""))) as $asked
+  | met($asked; "037"; $db; $now) as $refusal
+  | if $refusal == null then
+      {body: {error_code: "0", message: soap(content($asked; "037"; $db)).body}, rows: {YeuCau: [kept($asked; $now)]}}
+    elif $refusal[0] == "004" or $refusal[0] == "005" then {body: {error_code: $refusal[0], message: $refusal[1]}}
+    else {body: {error_code: "0", message: soap(fault_of($refusal[0]; $refusal[1])).body}} end;
