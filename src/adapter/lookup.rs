@@ -130,7 +130,7 @@ impl Lookup {
         let (every, remember) = (duration("every"), duration("remember"));
         let quotas = table
             .get("quota")
-            .map(|value| Quota::read_all(&value, workshop, &SEEN));
+            .map(|value| Quota::read_all(&value, &wire.settings, workshop, &SEEN));
         let mut variables = vec!["settings", "system", "now", "id"];
         variables.extend(wire.login.then_some("token"));
         let kind = Kind {

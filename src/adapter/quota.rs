@@ -4,6 +4,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde_json::Value as Json;
 
 use super::push::hash;
+use super::settings::Settings;
 use super::workshop::{Sight, Workshop};
 use crate::fault::Fault;
 use crate::jq::{Filter, Scope};
@@ -34,6 +35,9 @@ pub struct Spend {
 
 pub(super) const KEYS: Keys = &["limit", "per"];
 
+/// How a limit names the setting that has it.
+const SETTING: &str = "$settings.";
+
 /// The windows, with their seconds.
 const WINDOWS: [(&str, i64); 4] = [("s", 1), ("min", 60), ("h", 3600), ("day", 24 * 3600)];
 
@@ -41,8 +45,14 @@ const WINDOWS: [(&str, i64); 4] = [("s", 1), ("min", 60), ("h", 3600), ("day", 2
 const AHEAD: SignedDuration = SignedDuration::from_hours(7);
 
 impl Quota {
-    /// Reads the list. `variables`: what `per` sees, beside the question as its input.
-    pub(super) fn read_all(value: &Value<'_>, workshop: &Workshop<'_>, variables: &[&str]) -> Vec<Self> {
+    /// Reads the list. A limit that every site has its own of stands among the settings. `variables`: what `per` sees,
+    /// beside the question as its input.
+    pub(super) fn read_all(
+        value: &Value<'_>,
+        settings: &Settings,
+        workshop: &Workshop<'_>,
+        variables: &[&str],
+    ) -> Vec<Self> {
         let members = value.list().unwrap_or_default();
         let quotas = members.iter().filter_map(|member| {
             let table = member.table(KEYS)?;
@@ -51,13 +61,18 @@ impl Quota {
                 .get("per")
                 .and_then(|per| workshop.filter(&per, Sight::Mapping, variables));
             let limit = table.get("limit")?;
-            let parsed = parse(limit.text()?);
+            let written = limit.text()?;
+            let stated = match written.strip_prefix(SETTING) {
+                Some(name) => settings.text(name),
+                None => Some(written),
+            };
+            let parsed = stated.and_then(parse);
             if parsed.is_none() {
-                let fault = limit.fault("bad-quota").found(limit.json().to_string());
+                let fault = limit.fault("bad-quota").found(format!("{:?}", stated.unwrap_or(written)));
                 limit.report(
                     fault
                         .expected(
-                            "a number above 0 and a time (s, min, h, day), as in \"5/s\" or \"300/day\"",
+                            "a number above 0 and a time (s, min, h, day), as in \"5/s\" or \"300/day\", or a setting that has one",
                         )
                         .remedy("write how many questions the system allows in which time"),
                 );

@@ -130,6 +130,11 @@ impl Settings {
         Ok(Some(secret))
     }
 
+    /// A setting that is a text, and no secret.
+    pub(super) fn text(&self, name: &str) -> Option<&str> {
+        self.visible.get(name)?.as_str()
+    }
+
     /// Settings that mappings do not see.
     pub(super) fn secret_keys(&self) -> &[String] {
         &self.secret_keys

@@ -1,6 +1,5 @@
 //! `demo`.
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
 use anyhow::Context;
@@ -10,7 +9,6 @@ use super::live::Live;
 use super::output::table;
 use super::{CliError, Exit, Output};
 use crate::demo::{self, DemoError, News, Report, Suffered, Trial};
-use crate::sandbox::FaultKind;
 
 /// What `demo` takes.
 #[derive(Debug, Args)]
@@ -137,15 +135,22 @@ fn text(report: &Report) -> String {
         .iter()
         .map(|finding| format!("\n  {finding}"))
         .collect();
+    let checked: Vec<String> = report
+        .identity
+        .iter()
+        .map(|(outcome, count)| format!("{count} {outcome}"))
+        .collect();
     format!(
         "{} dossiers · broker {} · store {}\n\n{systems}\n\n\
          No clerk typed {} records with {} fields again.\n\
+         Applicants checked against the population database: {}.\n\
          From the counter's webhook to the portal's commit: p50 {}, p99 {}.\n{}{}{}",
         report.dossiers,
         report.broker,
         report.store,
         report.avoided.records,
         report.avoided.fields,
+        checked.join(", "),
         millis(report.latency_ms.p50),
         millis(report.latency_ms.p99),
         report.faults.as_ref().map(suffered).unwrap_or_default(),
@@ -160,24 +165,12 @@ fn text(report: &Report) -> String {
 
 /// How often each fault took effect, and what was left in doubt.
 fn suffered(suffered: &Suffered) -> String {
-    let kinds: BTreeSet<FaultKind> = suffered
-        .bitten
-        .values()
-        .flat_map(BTreeMap::keys)
-        .copied()
-        .collect();
-    let times = |system: &str, kind: &FaultKind| {
-        let times = suffered.bitten.get(system).and_then(|kinds| kinds.get(kind));
-        times.map_or_else(|| "-".to_owned(), ToString::to_string)
-    };
     let bitten = table(
-        ["THE SYSTEM", "ONE-STOP", "NATIONAL-PORTAL"],
-        kinds.iter().map(|kind| {
-            [
-                kind.title().to_owned(),
-                times("one-stop", kind),
-                times("national-portal", kind),
-            ]
+        ["SYSTEM", "FAULT", "TIMES"],
+        suffered.bitten.iter().flat_map(|(system, kinds)| {
+            kinds
+                .iter()
+                .map(|(kind, times)| [system.clone(), kind.title().to_owned(), times.to_string()])
         }),
     );
     let doubts: Vec<String> = suffered

@@ -6,6 +6,7 @@ mod adapters;
 mod doubt;
 pub mod input;
 pub mod judge;
+mod province;
 mod report;
 mod run;
 mod standing;
@@ -13,8 +14,9 @@ mod trial;
 mod world;
 
 pub use doubt::Doubt;
+pub use province::SECRETS;
 pub use report::{Latency, Report, Suffered, System};
 pub use run::{News, Options, run};
 pub use standing::Standing;
 pub use trial::Trial;
-pub use world::{Circumstances, DemoError, FILES, SECRETS, World};
+pub use world::{Circumstances, DemoError, FILES, World};

@@ -7,11 +7,11 @@ use serde_json::Value;
 
 use super::doubt::{self, Doubt};
 use super::input::Input;
-use super::judge::{self, Avoided, Verdict};
+use super::judge::{self, Avoided, Difference, Verdict};
 use super::world::{FILES, World};
 use crate::fault::Fault;
 use crate::sandbox::FaultKind;
-use crate::store::{DeadLetter, StoreError};
+use crate::store::{DeadLetter, Store, StoreError};
 
 /// At most so many dead letters are looked at; a demo with more has failed anyway.
 const LETTERS: u32 = 100_000;
@@ -23,7 +23,7 @@ pub struct Report {
     pub dossiers: usize,
     /// Each system.
     pub systems: Vec<System>,
-    /// Outcomes of identity checks: none, while no adapter asks the population database.
+    /// How the checks of applicants came out, and how often.
     pub identity: BTreeMap<String, usize>,
     /// What no clerk typed.
     pub avoided: Avoided,
@@ -92,7 +92,8 @@ impl Report {
     pub async fn of(world: &World, input: &Input, unrecorded: &[Fault]) -> Result<Self, StoreError> {
         let held = world.one_stop().rows("HoSo");
         let (dossiers, progress) = (world.portal().rows("HoSo"), world.portal().rows("TienDo"));
-        let mut portal = judge::judge(&held, FILES, &dossiers, &progress);
+        let register = world.population().rows("CongDan");
+        let mut portal = judge::judge(&held, FILES, &register, &dossiers, &progress);
         let one_stop = judge::judge_one_stop(&input.dossiers, &held);
         let store = &world.node().shared().store;
         let letters = store.dead_letters(LETTERS).await?;
@@ -122,16 +123,18 @@ impl Report {
             )
         }));
         let deserved: usize = portal.refused.values().sum();
+        let (checks, identity) = checks(store.as_ref(), &held, &register).await?;
         let systems = vec![
             // A row that the one-stop cannot even hold is missing there by its own fault, not by ours.
             system("one-stop", &one_stop, unrecorded.len(), &letters, &mut findings),
+            system("population", &checks, 0, &letters, &mut findings),
             system("national-portal", &portal, deserved, &letters, &mut findings),
         ];
         findings.extend(suffered.iter().flat_map(Suffered::findings));
         Ok(Self {
             dossiers: input.dossiers.len(),
             systems,
-            identity: BTreeMap::new(),
+            identity,
             avoided: judge::avoided(&dossiers, &progress),
             latency_ms: latency(world, &held, &dossiers),
             broker: world.node().shared().broker.version().to_owned(),
@@ -158,6 +161,44 @@ impl Report {
             .is_none_or(|faults| faults.findings().next().is_none());
         true_everywhere && stuck == in_doubt && suffered
     }
+}
+
+/// The checks of the applicants: whether each came out as it must, and how often it came out how.
+async fn checks(
+    store: &dyn Store,
+    held: &[Value],
+    register: &[Value],
+) -> Result<(Verdict, BTreeMap<String, usize>), StoreError> {
+    let (mut verdict, mut outcomes) = (Verdict::default(), BTreeMap::new());
+    for row in held {
+        let code = row["MaHoSo"].as_str().unwrap_or_default();
+        // What the bus could not take is told elsewhere.
+        let Some(replica) = store.find_replica(code).await? else {
+            continue;
+        };
+        verdict.expected += 1;
+        let found = &replica.dossier.view()["identity"];
+        let Some(outcome) = found["outcome"].as_str() else {
+            verdict.missing.push(code.to_owned());
+            continue;
+        };
+        verdict.present += 1;
+        *outcomes.entry(outcome.to_owned()).or_default() += 1;
+        let (expected, fields) = judge::identity(row, register);
+        let told: Vec<&str> = found["fields"]
+            .as_array()
+            .into_iter()
+            .flatten()
+            .filter_map(Value::as_str)
+            .collect();
+        if (outcome, &told) != (expected, &fields) {
+            verdict.different.push(Difference {
+                code: code.to_owned(),
+                field: "identity".to_owned(),
+            });
+        }
+    }
+    Ok((verdict, outcomes))
 }
 
 impl Suffered {
@@ -228,7 +269,7 @@ fn system(
     let mut parked: BTreeMap<String, usize> = BTreeMap::new();
     for letter in letters
         .iter()
-        .filter(|letter| letter.system == name && letter.operation.starts_with("push."))
+        .filter(|letter| letter.system == name && letter.id.starts_with("delivery-"))
     {
         *parked.entry(letter.cause.code.clone()).or_default() += 1;
     }

@@ -1,4 +1,4 @@
-//! The demo's trial by faults: what both stand-ins suffer on purpose, how short a patience the node is given so that a
+//! The demo's trial by faults: what the stand-ins suffer on purpose, how short a patience the node is given so that a
 //! run ends within minutes, and whether every fault has bitten.
 
 use std::collections::BTreeMap;
@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use toml::{Table, Value};
 
+use super::province::{ONE_STOP, POPULATION, PORTAL};
 use crate::sandbox::{FaultKind, Faults};
 
 /// Longest wait of the node for an answer, in this trial.
@@ -31,12 +32,15 @@ const PORTAL_EVERY: u32 = 80;
 /// At the one-stop: it is asked far less often.
 const ONE_STOP_EVERY: u32 = 20;
 
+/// At the population database: once for each applicant.
+const POPULATION_EVERY: u32 = 12;
+
 /// The faults of a run of the demo; none by default.
 #[derive(Debug, Clone, Default)]
 pub struct Trial {
     seed: Option<u64>,
-    pub(super) one_stop: Faults,
-    pub(super) portal: Faults,
+    /// By system.
+    faults: BTreeMap<&'static str, Faults>,
 }
 
 impl Trial {
@@ -45,12 +49,21 @@ impl Trial {
     pub fn new(seed: u64) -> Self {
         let reads = FaultKind::OF_READS.into_iter();
         let told = reads.clone().chain([FaultKind::ToldAgain]);
-        let written = reads.chain(FaultKind::OF_WRITES);
+        let written = reads.clone().chain(FaultKind::OF_WRITES);
+        let faults = [
+            (ONE_STOP, Faults::new(!seed, ONE_STOP_EVERY, LATE, told)),
+            (POPULATION, Faults::new(seed ^ 1, POPULATION_EVERY, LATE, reads)),
+            (PORTAL, Faults::new(seed, PORTAL_EVERY, LATE, written)),
+        ];
         Self {
             seed: Some(seed),
-            one_stop: Faults::new(!seed, ONE_STOP_EVERY, LATE, told),
-            portal: Faults::new(seed, PORTAL_EVERY, LATE, written),
+            faults: faults.into(),
         }
+    }
+
+    /// What this system's stand-in suffers.
+    pub(super) fn of(&self, system: &str) -> Faults {
+        self.faults.get(system).cloned().unwrap_or_default()
     }
 
     /// The seed; `None` if nothing is suffered.
@@ -61,16 +74,14 @@ impl Trial {
 
     /// From now on nothing is suffered any more.
     pub fn end(&self) {
-        self.one_stop.end();
-        self.portal.end();
+        self.faults.values().for_each(Faults::end);
     }
 
     /// How often each fault has taken effect, by system.
     #[must_use]
     pub fn bitten(&self) -> BTreeMap<String, BTreeMap<FaultKind, u64>> {
-        [("one-stop", &self.one_stop), ("national-portal", &self.portal)]
-            .into_iter()
-            .map(|(name, faults)| (name.to_owned(), faults.bitten()))
+        let all = self.faults.iter();
+        all.map(|(name, faults)| ((*name).to_owned(), faults.bitten()))
             .collect()
     }
 }

@@ -1,4 +1,4 @@
-//! A small province in one temporary folder: both stand-ins, a node between them, its store, socket and adapters.
+//! A small province in one temporary folder: the stand-ins, a node between them, its store, socket and adapters.
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
@@ -6,34 +6,23 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use serde_json::{Map, Value, json};
+use serde_json::Value;
 use tempfile::TempDir;
 use tokio::time::{Instant, sleep};
 
 use super::adapters;
+use super::province::{ONE_STOP, POPULATION, PORTAL, Province, SECRETS};
 use super::standing::Standing;
 use super::trial::{self, Trial};
 use crate::clock::SystemClock;
-use crate::config::{Config, System};
+use crate::config::Config;
 use crate::fault::Fault;
 use crate::node::{Node, NodeError};
-use crate::sandbox::{self, Sandbox};
+use crate::sandbox::Sandbox;
 use crate::store::{self, StoreError};
 
 /// Where the files of the one-stop are said to lie; the same for the mapping and the judge.
 pub const FILES: &str = "https://motcua.example.vn";
-
-/// The province's secrets, in this world.
-pub const SECRETS: [(&str, &str); 7] = [
-    ("ONE_STOP_WEBHOOK_SECRET", "demo-webhook-secret"),
-    ("ONE_STOP_USER", "lienthong"),
-    ("ONE_STOP_PASSWORD", "demo-one-stop-password"),
-    ("NATIONAL_PORTAL_USER", "h56"),
-    ("NATIONAL_PORTAL_PASSWORD", "demo-portal-password"),
-    // As the stand-in has them: only who meets the portal through a gateway has an account there.
-    ("NATIONAL_PORTAL_CLIENT_ID", "lienthong"),
-    ("NATIONAL_PORTAL_CLIENT_SECRET", "mat-khau-mau"),
-];
 
 /// How often the world is looked at while waiting for it to come to rest.
 const LOOK: Duration = Duration::from_millis(50);
@@ -83,8 +72,7 @@ pub struct World {
     adapters: PathBuf,
     circumstances: Circumstances,
     node: Node,
-    one_stop: Sandbox,
-    portal: Sandbox,
+    province: Province,
 }
 
 impl World {
@@ -117,30 +105,9 @@ impl World {
             Some(given) if circumstances.trial.seed().is_none() || !given.is_dir() => given.to_owned(),
             Some(given) => adapters::copied(given, folder.path())?,
         };
-        let mut portal = stand_in(
-            folder.path(),
-            "national-portal",
-            [
-                ("username", "NATIONAL_PORTAL_USER"),
-                ("password", "NATIONAL_PORTAL_PASSWORD"),
-            ],
-        )?;
-        portal.faults = circumstances.trial.portal.clone();
-        let portal = Sandbox::start(&adapters.join("national-portal"), portal).await;
-        let one_stop = Sandbox::start(
-            &adapters.join("one-stop"),
-            one_stop(folder.path(), &circumstances.trial)?,
-        )
-        .await;
-        let (portal, one_stop) = match (portal, one_stop) {
-            (Ok(portal), Ok(one_stop)) => (portal, one_stop),
-            (portal, one_stop) => {
-                let faults = [portal.err(), one_stop.err()].into_iter().flatten().flatten();
-                return Err(DemoError::Faults(faults.collect()));
-            }
-        };
-        let faults = record(&one_stop, before).await;
-        let config = config(folder.path(), &adapters, &one_stop, &portal, &circumstances);
+        let province = Province::start(folder.path(), &adapters, &circumstances.trial).await?;
+        let faults = record(province.of(ONE_STOP), before).await;
+        let config = config(folder.path(), &adapters, &province, &circumstances);
         if circumstances.trial.seed().is_some() {
             // Before anything is written over, so that a fault is told by the line on which people know it.
             config.load_adapters()?;
@@ -155,8 +122,7 @@ impl World {
             adapters,
             circumstances,
             node,
-            one_stop,
-            portal,
+            province,
         };
         Ok((world, faults))
     }
@@ -166,14 +132,13 @@ impl World {
     /// # Errors
     /// The one-stop cannot be started again with the rows that it had.
     pub async fn connect_webhook(self) -> Result<Self, DemoError> {
-        let mut options = one_stop(self.folder.path(), &self.circumstances.trial)?;
-        options.listen = self.one_stop.address();
-        options
-            .settings
-            .insert("webhook".to_owned(), json!(self.webhook()));
-        self.one_stop.stop().await;
-        let one_stop = Sandbox::start(&self.adapters.join("one-stop"), options).await?;
-        Ok(Self { one_stop, ..self })
+        let (folder, trial) = (self.folder.path(), &self.circumstances.trial);
+        let webhook = self.webhook();
+        let province = self
+            .province
+            .connect(folder, &self.adapters, trial, &webhook)
+            .await?;
+        Ok(Self { province, ..self })
     }
 
     /// The node stops, `meanwhile` happens at the one-stop, and another node goes on in the same folder: same store, same
@@ -185,13 +150,12 @@ impl World {
         let mut config = config(
             self.folder.path(),
             &self.adapters,
-            &self.one_stop,
-            &self.portal,
+            &self.province,
             &self.circumstances,
         );
         config.listen = self.node.webhooks();
         self.node.stop().await;
-        meanwhile(&self.one_stop).await;
+        meanwhile(self.province.of(ONE_STOP)).await;
         let node = Node::start(&config, Arc::new(SystemClock)).await?;
         Ok(Self { node, ..self })
     }
@@ -204,7 +168,7 @@ impl World {
 
     /// Clerks record dossiers at the one-stop. What it cannot take at all comes back as faults, with the row's place.
     pub async fn record(&self, rows: impl IntoIterator<Item = (usize, Value)>) -> Vec<Fault> {
-        record(&self.one_stop, rows).await
+        record(self.one_stop(), rows).await
     }
 
     /// Waits until `settled` holds and the node has nothing left that it could do now, twice in a row; at the
@@ -233,7 +197,7 @@ impl World {
                 return Ok(false);
             }
             sleep(LOOK).await;
-            let calm = settled(self) && self.one_stop.unsent() == 0;
+            let calm = settled(self) && self.one_stop().unsent() == 0;
             let shown = looks % SHOWN_EVERY == 0;
             looks += 1;
             let mut idle = false;
@@ -256,9 +220,9 @@ impl World {
     /// The node's store cannot be read.
     pub async fn standing(&self) -> Result<Standing, StoreError> {
         Ok(Standing {
-            recorded: self.one_stop.count("HoSo"),
-            dossiers: self.portal.count("HoSo"),
-            progress: self.portal.count("TienDo"),
+            recorded: self.one_stop().count("HoSo"),
+            dossiers: self.portal().count("HoSo"),
+            progress: self.portal().count("TienDo"),
             acts: None,
             counts: self.node.shared().store.counts().await?,
         })
@@ -273,13 +237,19 @@ impl World {
     /// The one-stop's stand-in.
     #[must_use]
     pub fn one_stop(&self) -> &Sandbox {
-        &self.one_stop
+        self.province.of(ONE_STOP)
     }
 
     /// The national portal's stand-in.
     #[must_use]
     pub fn portal(&self) -> &Sandbox {
-        &self.portal
+        self.province.of(PORTAL)
+    }
+
+    /// The population database's stand-in.
+    #[must_use]
+    pub fn population(&self) -> &Sandbox {
+        self.province.of(POPULATION)
     }
 
     /// What the stand-ins suffer.
@@ -297,9 +267,8 @@ impl World {
     /// Ends everything. With `keep`, the folder stays; otherwise it goes.
     pub async fn stop(mut self, keep: bool) {
         self.folder.disable_cleanup(keep);
-        self.one_stop.stop().await;
         self.node.stop().await;
-        self.portal.stop().await;
+        self.province.stop().await;
     }
 }
 
@@ -328,54 +297,8 @@ async fn record(one_stop: &Sandbox, rows: impl IntoIterator<Item = (usize, Value
     faults
 }
 
-/// Options of a stand-in that keeps its rows in the world's folder; settings by the name of their secret.
-fn stand_in<const N: usize>(
-    folder: &Path,
-    name: &str,
-    settings: [(&str, &str); N],
-) -> std::io::Result<sandbox::Options> {
-    let rows = folder.join("rows").join(name);
-    std::fs::create_dir_all(&rows)?;
+fn config(folder: &Path, adapters: &Path, province: &Province, circumstances: &Circumstances) -> Config {
     let secrets: HashMap<&str, &str> = SECRETS.into();
-    let settings: Map<String, Value> = settings
-        .into_iter()
-        .map(|(setting, secret)| (setting.to_owned(), json!(secrets.get(secret))))
-        .collect();
-    Ok(sandbox::Options {
-        settings,
-        folder: Some(rows),
-        ..sandbox::Options::default()
-    })
-}
-
-fn one_stop(folder: &Path, trial: &Trial) -> std::io::Result<sandbox::Options> {
-    let settings = [
-        ("user", "ONE_STOP_USER"),
-        ("password", "ONE_STOP_PASSWORD"),
-        ("secret", "ONE_STOP_WEBHOOK_SECRET"),
-    ];
-    let faults = trial.one_stop.clone();
-    Ok(sandbox::Options {
-        faults,
-        ..stand_in(folder, "one-stop", settings)?
-    })
-}
-
-fn config(
-    folder: &Path,
-    adapters: &Path,
-    one_stop: &Sandbox,
-    portal: &Sandbox,
-    circumstances: &Circumstances,
-) -> Config {
-    let secrets: HashMap<&str, &str> = SECRETS.into();
-    let system = |name: &str, sandbox: &Sandbox, variant: Option<String>, settings: Value| System {
-        name: name.to_owned(),
-        folder: name.to_owned(),
-        variant,
-        url: Some(sandbox.url()),
-        settings: settings.as_object().cloned().unwrap_or_default(),
-    };
     Config {
         store: circumstances
             .store
@@ -385,15 +308,7 @@ fn config(
         listen: SocketAddr::from(([127, 0, 0, 1], 0)),
         socket: folder.join("admin.sock"),
         adapters: adapters.to_owned(),
-        systems: vec![
-            system("one-stop", one_stop, None, json!({"files": FILES})),
-            system(
-                "national-portal",
-                portal,
-                circumstances.variant.clone(),
-                json!({}),
-            ),
-        ],
+        systems: province.systems(circumstances.variant.as_ref()),
         environment: Arc::new(move |name| secrets.get(name).map(ToString::to_string)),
     }
 }

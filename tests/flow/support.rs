@@ -119,7 +119,14 @@ pub(crate) fn verdict(world: &World) -> Verdict {
 /// What the judge says of the portal if these are the dossiers.
 pub(crate) fn verdict_for(world: &World, held: &[Value]) -> Verdict {
     let portal = world.portal();
-    judge(held, FILES, &portal.rows("HoSo"), &portal.rows("TienDo"))
+    let register = world.population().rows("CongDan");
+    judge(
+        held,
+        FILES,
+        &register,
+        &portal.rows("HoSo"),
+        &portal.rows("TienDo"),
+    )
 }
 
 /// Both tables of the portal, in an order of their own.

@@ -113,6 +113,21 @@ fn a_question_uses_up_what_its_system_allows() {
         !per.name.contains("038190000123"),
         "an account may be the number of a person"
     );
+    let limited = world().with("limit = \"5/s\"", "limit = \"$settings.agency\"");
+    assert!(
+        limited.told()[0].contains("found \"H56\""),
+        "{:?}",
+        limited.told()
+    );
+    let limited = limited
+        .with("agency = \"H56\"", "agency = \"7/min\"")
+        .load()
+        .unwrap();
+    let spend = lookup(&limited)
+        .spends(&json!({}), "2026-03-04T16:59:59Z".parse().unwrap())
+        .unwrap()
+        .remove(0);
+    assert_eq!(spend.limit, 7, "a site may have a limit of its own");
     let other = spends("binh");
     assert_eq!(other[0].name, every.name);
     assert_ne!(other[1].name, per.name);

@@ -129,7 +129,7 @@ fn judged(row: &Value, files: &str) -> Read<(Value, Steps)> {
         "GhiChu": "",
         "NoiNopHoSo": "2",
         "HoSoCoThanhPhanSoHoa": if digitised { "1" } else { "0" },
-        // Nobody has asked the population database about the applicant.
+        // As long as the population database has not confirmed the applicant.
         "TaiKhoanDuocXacThucVoiVNeID": "0",
         "DuocThanhToanTrucTuyen": if paid_online { "2" } else { "0" },
         "DSKetNoiCSDL": [],

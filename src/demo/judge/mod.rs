@@ -9,6 +9,7 @@
 
 mod compare;
 mod expected;
+mod identity;
 mod lists;
 mod reading;
 
@@ -16,9 +17,10 @@ use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 
 use serde::Serialize;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 pub use expected::{Expected, expected};
+pub use identity::outcome as identity;
 
 /// What the judge found.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
@@ -113,11 +115,13 @@ pub struct Avoided {
 }
 
 /// Judges what the national portal holds (`portal_dossiers` as sent by `DongBoHoSoMC`, `portal_progress` as sent by
-/// `CapNhatTienDoHoSoMC`) against the rows of the one-stop, whose files stand under `files`.
+/// `CapNhatTienDoHoSoMC`) against the rows of the one-stop, whose files stand under `files`. `register`: the citizens against
+/// whom applicants were checked.
 #[must_use]
 pub fn judge(
     one_stop: &[Value],
     files: &str,
+    register: &[Value],
     portal_dossiers: &[Value],
     portal_progress: &[Value],
 ) -> Verdict {
@@ -126,10 +130,14 @@ pub fn judge(
     for row in one_stop {
         match expected(row, files) {
             Expected::Due {
-                item,
+                mut item,
                 progress,
                 refused,
             } => {
+                if identity(row, register).0 == "match" {
+                    item["TaiKhoanDuocXacThucVoiVNeID"] = "1".into();
+                    item["DSKetNoiCSDL"] = json!([{"MaCSDL": "7"}]);
+                }
                 for cause in refused {
                     *verdict.refused.entry(cause).or_default() += 1;
                 }
@@ -269,8 +277,6 @@ fn by_code(records: &[Value]) -> BTreeMap<String, Vec<&Value>> {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
-
     use super::*;
 
     #[test]
