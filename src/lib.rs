@@ -13,6 +13,7 @@ pub mod dossier;
 pub mod event;
 pub mod failpoint;
 pub mod fault;
+pub mod files;
 pub mod jq;
 pub mod node;
 mod read;

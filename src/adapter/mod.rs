@@ -57,6 +57,7 @@ pub use needs::Needs;
 pub use pull::{Pull, Span};
 pub use push::{Means, Native, OnDoubt, Push};
 pub use quota::Spend;
+pub(crate) use request::percent;
 pub use request::{Format, Request};
 pub use requires::{Otherwise, Required, Requirement};
 pub use selection::{Selection, Subscription};

@@ -167,7 +167,7 @@ fn plain(value: &Json) -> Option<String> {
 }
 
 /// The text with every byte encoded that is not unreserved (RFC 3986).
-pub(super) fn percent(text: &str) -> String {
+pub(crate) fn percent(text: &str) -> String {
     text.bytes()
         .fold(String::with_capacity(text.len()), |mut encoded, byte| {
             if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {

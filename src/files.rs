@@ -1,0 +1,404 @@
+//! Files by content: each is kept once under the SHA-256 of its bytes, written before anything that speaks of it.
+//!
+//! A mapping never sees a file, only a reference `{"$file": sha256, size, type}`. Where bytes come in as base64 they are
+//! cut out of the value before any jq runs ([`Files::cut`]); on the way out a reference that became `as_link` or `as_base64`
+//! is filled in when the body is written ([`Files::fill`]).
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use serde_json::{Map, Value, json};
+use sha2::{Digest, Sha256};
+
+use crate::fault::Fault;
+
+/// Where a reference keeps the hash.
+const HASH: &str = "$file";
+
+/// What `as_link` and `as_base64` leave in a record, to be filled in.
+const LINK: &str = "$link";
+const BASE64: &str = "$base64";
+
+/// The files of a store.
+#[derive(Debug)]
+pub struct Files {
+    /// `None`: this node keeps none.
+    folder: Option<PathBuf>,
+    /// Address under which others reach them, without a slash at its end.
+    url: OnceLock<String>,
+}
+
+impl Files {
+    /// Files in this folder, which is made when the first one comes; `url`: what links begin with.
+    #[must_use]
+    pub fn new(folder: Option<PathBuf>, url: Option<&str>) -> Self {
+        let said = OnceLock::new();
+        if let Some(url) = url {
+            said.get_or_init(|| url.trim_end_matches('/').to_owned());
+        }
+        Self { folder, url: said }
+    }
+
+    /// What links begin with where nobody has said it.
+    pub fn reached_at(&self, url: &str) {
+        self.url.get_or_init(|| url.trim_end_matches('/').to_owned());
+    }
+
+    /// Keeps the bytes, durably, and gives their reference.
+    ///
+    /// # Errors
+    /// `files-nowhere`, `files-unwritable`.
+    pub fn put(&self, bytes: &[u8]) -> Result<Value, Fault> {
+        let hash = hex::encode(Sha256::digest(bytes));
+        let path = self.path(&hash)?;
+        // Bytes of this name are these bytes, unless a disk has altered them.
+        if !self.is_sound(&hash) {
+            write(&path, bytes).map_err(|error| {
+                Fault::new("files-unwritable")
+                    .field("files.folder")
+                    .found(error.to_string())
+                    .expected("a folder that the node may write to, on a disk with room")
+                    .remedy("see to the folder; what brought the file is tried again")
+            })?;
+        }
+        Ok(json!({HASH: hash, "size": bytes.len(), "type": media_type(bytes)}))
+    }
+
+    /// The bytes under this hash.
+    ///
+    /// # Errors
+    /// `file-missing`, `file-altered`.
+    pub fn read(&self, hash: &str) -> Result<Vec<u8>, Fault> {
+        let bytes = self.path(hash).ok().and_then(|path| fs::read(path).ok());
+        let bytes = bytes.ok_or_else(|| {
+            Fault::new("file-missing")
+                .found("no file under this hash")
+                .expected("the file that the dossier names")
+                .remedy(
+                    "have the system that the file came from say it again, or restore the folder of files",
+                )
+        })?;
+        if hex::encode(Sha256::digest(&bytes)) != hash {
+            return Err(Fault::new("file-altered")
+                .found("other bytes than those that came in")
+                .expected("the file that the dossier names")
+                .remedy("restore the folder of files from its backup"));
+        }
+        Ok(bytes)
+    }
+
+    fn is_sound(&self, hash: &str) -> bool {
+        self.read(hash).is_ok()
+    }
+
+    fn path(&self, hash: &str) -> Result<PathBuf, Fault> {
+        let folder = self.folder.as_ref().ok_or_else(|| {
+            Fault::new("files-nowhere")
+                .field("files.folder")
+                .found("nothing")
+                .expected("a folder for the files that this node takes in")
+                .remedy("add [files] with folder to lienthong.toml")
+        })?;
+        let named = hash.len() == 64 && hash.bytes().all(|byte| byte.is_ascii_hexdigit());
+        let head = hash.get(..2).filter(|_| named).ok_or_else(|| {
+            Fault::new("file-missing")
+                .found("a reference that is none")
+                .expected("the SHA-256 of a file")
+        })?;
+        Ok(folder.join(head).join(hash))
+    }
+
+    /// Takes base64 out of a value and leaves references in its place. Empty text and null stay.
+    ///
+    /// # Errors
+    /// `bad-file` for what is no base64, and the faults of [`Files::put`].
+    pub fn cut(&self, value: &mut Value, places: &[Place]) -> Result<(), Fault> {
+        places
+            .iter()
+            .try_for_each(|place| self.cut_at(value, &place.0, place))
+    }
+
+    fn cut_at(&self, value: &mut Value, steps: &[Step], place: &Place) -> Result<(), Fault> {
+        let Some((step, rest)) = steps.split_first() else {
+            let Value::String(text) = &*value else {
+                return Ok(());
+            };
+            if text.is_empty() {
+                return Ok(());
+            }
+            // Some systems break the lines, or say what follows.
+            let plain: String = text
+                .rsplit(";base64,")
+                .next()
+                .unwrap_or_default()
+                .split_ascii_whitespace()
+                .collect();
+            let bytes = STANDARD.decode(plain).map_err(|_| {
+                Fault::new("bad-file")
+                    .field(place.to_string())
+                    .found("a text that is no base64")
+                    .expected("the bytes of a file in base64")
+                    .remedy("have the system send the file again")
+            })?;
+            *value = self.put(&bytes)?;
+            return Ok(());
+        };
+        match (step, value) {
+            (Step::Key(key), Value::Object(fields)) => match fields.get_mut(key) {
+                Some(field) => self.cut_at(field, rest, place),
+                None => Ok(()),
+            },
+            (Step::Each, Value::Array(members)) => members
+                .iter_mut()
+                .try_for_each(|member| self.cut_at(member, rest, place)),
+            _ => Ok(()),
+        }
+    }
+
+    /// Fills in what `as_link` and `as_base64` have left in a value.
+    ///
+    /// # Errors
+    /// The faults of [`Files::read`].
+    pub fn fill(&self, value: &Value) -> Result<Value, Fault> {
+        match value {
+            Value::Array(members) => members.iter().map(|member| self.fill(member)).collect(),
+            Value::Object(fields) => {
+                if let Some(hash) = text(fields, BASE64) {
+                    return Ok(STANDARD.encode(self.read(hash)?).into());
+                }
+                if let Some(hash) = text(fields, LINK) {
+                    return Ok(self.link(hash, text(fields, "name")).into());
+                }
+                let filled = fields
+                    .iter()
+                    .map(|(key, value)| Ok((key.clone(), self.fill(value)?)));
+                filled.collect::<Result<Map<_, _>, Fault>>().map(Value::Object)
+            }
+            plain => Ok(plain.clone()),
+        }
+    }
+
+    /// Whether every file that a record names is there and unaltered.
+    ///
+    /// # Errors
+    /// The fault of the first that is not.
+    pub fn check(&self, record: &Value) -> Result<(), Fault> {
+        match record {
+            Value::Array(members) => members.iter().try_for_each(|member| self.check(member)),
+            Value::Object(fields) => {
+                if let Some(hash) = text(fields, BASE64).or(text(fields, LINK)) {
+                    return self.read(hash).map(|_| ());
+                }
+                fields.values().try_for_each(|value| self.check(value))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// The address of a file under the name that people know it by.
+    fn link(&self, hash: &str, name: Option<&str>) -> String {
+        let url = self.url.get().map_or("", String::as_str);
+        let name = name.filter(|name| !name.is_empty()).unwrap_or("tep");
+        format!("{url}/files/{hash}/{}", crate::adapter::percent(name))
+    }
+}
+
+fn text<'v>(fields: &'v Map<String, Value>, key: &str) -> Option<&'v str> {
+    fields.get(key).and_then(Value::as_str)
+}
+
+/// Beside its place first, so that a death leaves no half of a file under its name.
+fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let folder = path.parent().unwrap_or(Path::new("."));
+    fs::create_dir_all(folder)?;
+    let beside = path.with_extension(uuid::Uuid::now_v7().simple().to_string());
+    let mut options = OpenOptions::new();
+    let mut file = options.write(true).create_new(true).mode(0o600).open(&beside)?;
+    let written = file.write_all(bytes).and_then(|()| file.sync_all());
+    if let Err(error) = written.and_then(|()| fs::rename(&beside, path)) {
+        // What cannot be written may not be removable either; the first error is the one to tell.
+        drop(fs::remove_file(&beside));
+        return Err(error);
+    }
+    File::open(folder)?.sync_all()
+}
+
+/// What the first bytes say of a file; never its name.
+#[must_use]
+pub fn media_type(bytes: &[u8]) -> &'static str {
+    const KNOWN: [(&[u8], &str); 6] = [
+        (b"%PDF-", "application/pdf"),
+        (b"\x89PNG\r\n\x1a\n", "image/png"),
+        (b"\xff\xd8\xff", "image/jpeg"),
+        (b"II*\0", "image/tiff"),
+        (b"MM\0*", "image/tiff"),
+        (b"PK\x03\x04", "application/zip"),
+    ];
+    let known = KNOWN.iter().find(|(head, _)| bytes.starts_with(head));
+    known.map_or("application/octet-stream", |(_, name)| name)
+}
+
+/// Where in a value base64 stands: `.giayTo[].duLieu`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Place(Vec<Step>);
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Step {
+    Key(String),
+    Each,
+}
+
+impl Place {
+    /// Reads names with a dot before each and `[]` for every member of a list; `None` for anything else.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        let mut steps = Vec::new();
+        for part in text.strip_prefix('.')?.split('.') {
+            let (name, each) = match part.split_once("[]") {
+                Some((name, "")) => (name, true),
+                Some(_) => return None,
+                None => (part, false),
+            };
+            let sound = |letter: char| letter.is_alphanumeric() || letter == '_';
+            if !name.chars().all(sound) || (name.is_empty() && !(each && steps.is_empty())) {
+                return None;
+            }
+            if !name.is_empty() {
+                steps.push(Step::Key(name.to_owned()));
+            }
+            steps.extend(each.then_some(Step::Each));
+        }
+        Some(Self(steps))
+    }
+}
+
+impl std::fmt::Display for Place {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.0.iter().try_for_each(|step| match step {
+            Step::Key(key) => write!(f, ".{key}"),
+            Step::Each => f.write_str("[]"),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tempfile::TempDir;
+
+    const PDF: &[u8] = b"%PDF-1.7 xin ch\xc3\xa0o";
+
+    fn shelf() -> (TempDir, Files) {
+        let folder = tempfile::tempdir().unwrap();
+        let files = Files::new(Some(folder.path().join("files")), Some("https://bus.example.vn/"));
+        (folder, files)
+    }
+
+    fn places(texts: &[&str]) -> Vec<Place> {
+        texts.iter().map(|text| Place::parse(text).unwrap()).collect()
+    }
+
+    #[test]
+    fn bytes_are_kept_once_and_come_back_by_their_hash() {
+        let (folder, files) = shelf();
+        let reference = files.put(PDF).unwrap();
+        assert_eq!(files.put(PDF).unwrap(), reference);
+        let hash = hex::encode(Sha256::digest(PDF));
+        assert_eq!(
+            reference,
+            json!({"$file": hash, "size": 18, "type": "application/pdf"})
+        );
+        assert_eq!(files.read(&hash).unwrap(), PDF);
+        let kept: Vec<_> = fs::read_dir(folder.path().join("files").join(&hash[..2]))
+            .unwrap()
+            .collect();
+        assert_eq!(kept.len(), 1);
+    }
+
+    #[test]
+    fn missing_and_altered_files_are_told_apart_and_an_altered_one_is_mended_when_it_comes_again() {
+        let (folder, files) = shelf();
+        let reference = files.put(PDF).unwrap();
+        let hash = reference["$file"].as_str().unwrap();
+        let path = folder.path().join("files").join(&hash[..2]).join(hash);
+        fs::write(&path, b"%PDF-1.7 khac").unwrap();
+        assert_eq!(files.read(hash).unwrap_err().code, "file-altered");
+        assert_eq!(
+            files.check(&json!({"a": [{"$link": hash}]})).unwrap_err().code,
+            "file-altered"
+        );
+        files.put(PDF).unwrap();
+        assert_eq!(files.check(&json!({"a": [{"$base64": hash}]})), Ok(()));
+        fs::remove_file(path).unwrap();
+        assert_eq!(files.read(hash).unwrap_err().code, "file-missing");
+        for strange in ["../../etc/passwd", "", "ab", &"g".repeat(64), &"é".repeat(32)] {
+            assert_eq!(files.read(strange).unwrap_err().code, "file-missing", "{strange}");
+        }
+        assert_eq!(Files::new(None, None).put(PDF).unwrap_err().code, "files-nowhere");
+    }
+
+    #[test]
+    fn base64_is_cut_out_wherever_its_place_is() {
+        let (_folder, files) = shelf();
+        let text = STANDARD.encode(PDF);
+        let broken = format!("data:application/pdf;base64,{}\r\n{}", &text[..8], &text[8..]);
+        let mut value = json!({"tep": [{"noiDung": text, "ten": "a"}, {"noiDung": broken}, {"noiDung": ""}, {}], "anh": null});
+        files
+            .cut(&mut value, &places(&[".tep[].noiDung", ".anh", ".khong.co"]))
+            .unwrap();
+        let reference = files.put(PDF).unwrap();
+        assert_eq!(
+            value,
+            json!({"tep": [{"noiDung": reference, "ten": "a"}, {"noiDung": reference}, {"noiDung": ""}, {}], "anh": null})
+        );
+        let mut bad = json!({"tep": [{"noiDung": "không phải base64"}]});
+        let fault = files.cut(&mut bad, &places(&[".tep[].noiDung"])).unwrap_err();
+        assert_eq!(
+            (fault.code.as_str(), fault.field.as_deref()),
+            ("bad-file", Some(".tep[].noiDung"))
+        );
+        assert!(!fault.to_string().contains("không phải"));
+    }
+
+    #[test]
+    fn references_are_filled_in_on_the_way_out() {
+        let (_folder, files) = shelf();
+        let hash = files.put(PDF).unwrap()["$file"].as_str().unwrap().to_owned();
+        let record = json!({"a": {"$link": hash, "name": "Đơn xin.pdf"}, "b": [{"$base64": hash}], "c": 1});
+        let filled = files.fill(&record).unwrap();
+        assert_eq!(
+            filled,
+            json!({
+                "a": format!("https://bus.example.vn/files/{hash}/%C4%90%C6%A1n%20xin.pdf"),
+                "b": [STANDARD.encode(PDF)], "c": 1,
+            })
+        );
+        assert_eq!(
+            files.fill(&json!({"$base64": "0".repeat(64)})).unwrap_err().code,
+            "file-missing"
+        );
+    }
+
+    #[test]
+    fn places_are_names_and_lists() {
+        for text in [".a", ".a.b", ".a[].b", ".giấyTờ[].duLieu"] {
+            assert_eq!(Place::parse(text).unwrap().to_string(), text);
+        }
+        assert_eq!(Place::parse(".[]").unwrap().to_string(), "[]");
+        for text in ["a", ".", ".a.", ".a[0]", ".a[]b", ".a|b", ""] {
+            assert_eq!(Place::parse(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn types_are_told_by_the_first_bytes() {
+        assert_eq!(media_type(PDF), "application/pdf");
+        assert_eq!(media_type(b"\xff\xd8\xff\xe0"), "image/jpeg");
+        assert_eq!(media_type(b""), "application/octet-stream");
+    }
+}
