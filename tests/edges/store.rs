@@ -7,6 +7,7 @@ mod inbox;
 mod items;
 mod joined;
 mod ledger;
+mod owed;
 mod past;
 mod records;
 mod reopen;
@@ -125,6 +126,8 @@ macro_rules! conformance {
         inbox::settled_record_is_what_became_of_it_and_comes_no_more
         inbox::record_that_is_listed_already_is_not_listed_twice_when_it_is_settled
         inbox::newer_mapping_releases_what_an_older_one_judged_and_nothing_else
+        owed::what_is_owed_is_owed_once_with_its_last_cause_until_it_is_forgotten
+        owed::what_was_put_off_comes_at_its_time_and_keeps_it_when_it_is_owed_anew
         joined::what_was_kept_of_the_one_that_goes_is_kept_of_the_one_that_stays
         joined::alias_leads_to_the_dossier_that_lives_on_however_often_it_was_joined
         joined::codes_of_both_forms_are_candidates
@@ -175,6 +178,12 @@ conformance! {
 
 mod alone_on_sqlite {
     //! What a store of one process promises beside.
+
+    #[tokio::test]
+    async fn what_was_put_off_comes_at_once_after_a_start_of_the_machine() {
+        let place = super::Place::sqlite().await;
+        super::owed::what_was_put_off_comes_at_once_after_a_start_of_the_machine(&*place.open().await).await;
+    }
 
     #[tokio::test]
     async fn transactions_take_turns() {
