@@ -91,9 +91,7 @@ fn judge(adapter: &Adapter, case: &Case) -> Result<(), Fault> {
         }
         "pull" => {
             let pull = adapter.pulls.iter().find(|pull| pull.name == name);
-            inbound::judge(case, |record| {
-                pull.expect("the folder names an operation").map(record)
-            })
+            inbound::judge_pull(adapter, pull.expect("the folder names an operation"), case)
         }
         _ => {
             let push = adapter.pushes.iter().find(|push| push.name == name);
