@@ -12,6 +12,7 @@
 #[macro_use]
 mod stores;
 
+mod acknowledge;
 mod batches;
 mod batches_across;
 mod broker;
