@@ -26,6 +26,7 @@ mod flapping;
 mod history;
 mod items;
 mod joined;
+mod judicial_records;
 mod kept;
 mod leases;
 mod odd;
