@@ -7,6 +7,7 @@
 //! Loading collects every fault of the folder and stops at none. What loads is complete: no jq is compiled and no table
 //! is read later. A changed folder is loaded anew beside the old one; the two share nothing.
 
+mod acknowledge;
 mod answer;
 mod batch;
 mod call;
@@ -45,6 +46,7 @@ mod tests;
 
 use std::path::{Path, PathBuf};
 
+pub use acknowledge::Acknowledge;
 pub use answer::{Answer, Failure, Outcome, Verdict, Word};
 pub use batch::Batch;
 pub use call::Call;

@@ -6,6 +6,7 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::Value as Json;
 
+use super::acknowledge::Acknowledge;
 use super::call::{Call, Kind};
 use super::mapping::{Fact, Mapping};
 use super::settings::Settings;
@@ -30,6 +31,8 @@ pub struct Pull {
     pub start: Option<Duration>,
     /// Longest span of one question.
     pub window: Option<Duration>,
+    /// Tells the system which records are durable here.
+    pub acknowledge: Option<Acknowledge>,
     cursor: Option<Filter>,
     next: Option<Filter>,
     mapping: Mapping,
@@ -47,8 +50,26 @@ pub struct Span {
 
 impl Pull {
     pub(super) const KEYS: Keys = &[
-        "method", "path", "url", "query", "headers", "body", "send", "receive", "answer", "records", "every",
-        "map", "code", "snapshot", "cursor", "start", "overlap", "window", "next",
+        "method",
+        "path",
+        "url",
+        "query",
+        "headers",
+        "body",
+        "send",
+        "receive",
+        "answer",
+        "records",
+        "every",
+        "map",
+        "code",
+        "snapshot",
+        "cursor",
+        "start",
+        "overlap",
+        "window",
+        "next",
+        "acknowledge",
     ];
 
     pub(super) fn read(
@@ -81,6 +102,10 @@ impl Pull {
             .get("next")
             .and_then(|value| workshop.filter(&value, Sight::Call, &variables));
         let mapping = Mapping::read(table, &wire.settings, workshop);
+        let acknowledge = table
+            .get("acknowledge")
+            .and_then(|value| value.table(Acknowledge::KEYS))
+            .and_then(|table| Acknowledge::read(&table, wire, workshop));
         let kind = Kind {
             writes: false,
             idempotent: true,
@@ -95,6 +120,7 @@ impl Pull {
             overlap: overlap.unwrap_or_default(),
             start,
             window,
+            acknowledge,
             cursor,
             next,
             mapping: mapping?,

@@ -82,7 +82,8 @@ pub(super) fn meeting(path: &[&str]) -> Meeting {
     match path {
         ["connection", "login"]
         | ["push", _, "find" | "create" | "update" | "put"]
-        | ["push", _, "step", _] => Meeting::Whole,
+        | ["push", _, "step", _]
+        | ["pull", _, "acknowledge"] => Meeting::Whole,
         ["push", _, "echo"] => Meeting::Replace,
         _ => Meeting::Merge,
     }

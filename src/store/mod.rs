@@ -13,6 +13,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use jiff::Timestamp;
+use serde_json::Value;
 use sqlx::migrate::{Migration, MigrationType, Migrator};
 use sqlx::{AssertSqlSafe, SqlSafeStr};
 
@@ -33,7 +34,7 @@ pub use decisions::{Decided, Decision, Fate, LettersOf, Now, Verb, Walk};
 pub use past::{Journaled, Past, PastRecord};
 pub use rows::{
     ADAPTER_PAUSED, CLOCK_AHEAD, CREATE_OPEN, Claim, Come, Counts, DeadLetter, Delivery, EVENT, HeldRecord,
-    InboxRow, InboxState, Item, KeptRecord, Look, ORPHAN, Outcome, Parent, Presence, Quota, Replica,
+    InboxRow, InboxState, Item, KeptRecord, Look, ORPHAN, Outcome, Owed, Parent, Presence, Quota, Replica,
     ReplicaSummary, SUPERSEDED, Said, Sent, State, Taken, UNKNOWN_ADAPTER, Wanted,
 };
 
@@ -201,6 +202,14 @@ pub trait Store: Send + Sync + 'static {
     async fn resolve(&self, keys: &[CodeKey]) -> Result<HashMap<CodeKey, DossierId>, StoreError>;
     /// What a pull had stored as its position.
     async fn cursor(&self, adapter: &str, operation: &str) -> Result<Option<String>, StoreError>;
+    /// Acknowledgements that are owed to a pull's system and may be made at `now`, by the steady clock; oldest first.
+    async fn owed(
+        &self,
+        adapter: &str,
+        operation: &str,
+        now: Timestamp,
+        limit: u32,
+    ) -> Result<Vec<Owed>, StoreError>;
 
     /// The dossier that people call `code`: official code, any system's code, or id.
     async fn find_replica(&self, code: &str) -> Result<Option<Replica>, StoreError>;
@@ -287,6 +296,18 @@ pub trait Transaction: Send {
     async fn forget_outbox(&mut self, events: &[&str]) -> Result<(), StoreError>;
     /// Moves a pull's position.
     async fn put_cursor(&mut self, adapter: &str, operation: &str, body: &str) -> Result<(), StoreError>;
+    /// Owes a pull's system these acknowledgements: what its call names the record by, each once, and the cause code of a
+    /// refused one. One that is owed already keeps its place and its time, and takes the new cause.
+    async fn owe(
+        &mut self,
+        adapter: &str,
+        operation: &str,
+        records: &[(Value, Option<String>)],
+    ) -> Result<(), StoreError>;
+    /// Forgets acknowledgements that were made.
+    async fn forget_owed(&mut self, owed: &[Owed]) -> Result<(), StoreError>;
+    /// Writes failures and limits of acknowledgements that were not taken, which are not made again before `until`.
+    async fn put_off(&mut self, owed: &[Owed], until: Timestamp) -> Result<(), StoreError>;
     /// Counts on by so many from where this count of an adapter stands: the number before the first of them.
     async fn count_on(&mut self, adapter: &str, operation: &str, by: u64) -> Result<u64, StoreError>;
     /// Counts one use of each of these limits of an adapter. Where one of them does not allow it, nothing is counted: the

@@ -121,6 +121,21 @@ pub struct HeldRecord {
     pub waits: Option<String>,
 }
 
+/// That a system is to be told that we have a record which its pull listed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Owed {
+    /// Its place among those that are owed.
+    pub seq: i64,
+    /// What the call names the record by.
+    pub record: Value,
+    /// Code of the cause for which the record was refused, if it was.
+    pub error: Option<String>,
+    /// How often the system did not take it.
+    pub failures: u32,
+    /// In how large a call it may go at most, after one was refused whole.
+    pub batch_limit: Option<u32>,
+}
+
 /// A dossier as this store knows it.
 #[derive(Debug, Clone)]
 pub struct Replica {

@@ -9,7 +9,7 @@ use super::cells::{Cells, document};
 use super::letter::{delivery_letter, record_letter};
 use super::{
     CodeKey, Counts, DeadLetter, Decided, Decision, Delivery, HeldRecord, InboxRow, InboxState, Journaled,
-    KeptRecord, Outcome, PastRecord, Presence, Replica, ReplicaSummary, State, StoreError, Verb,
+    KeptRecord, Outcome, Owed, PastRecord, Presence, Replica, ReplicaSummary, State, StoreError, Verb,
 };
 use crate::dossier::{DossierId, Shadow};
 
@@ -39,7 +39,6 @@ pub(super) fn delivery(row: &impl Cells) -> Result<Delivery, StoreError> {
         "absent" => Presence::Absent,
         _ => Presence::Unknown,
     };
-    let count = |number: i64| u32::try_from(number).unwrap_or(u32::MAX);
     Ok(Delivery {
         adapter: row.text("adapter")?,
         push: row.text("push")?,
@@ -96,6 +95,26 @@ pub(super) fn write_outcome(outcome: &Outcome) -> Value {
         "looked": row.looked.map(Timestamp::as_millisecond),
         "recent": (!row.recent.is_empty()).then(|| json!(row.recent).to_string()), "judged_by": row.judged_by,
     })
+}
+
+/// A row of `acknowledgement`.
+pub(super) fn owed(row: &impl Cells) -> Result<Owed, StoreError> {
+    Ok(Owed {
+        seq: row.number("seq")?,
+        record: row.document("record")?,
+        error: row.text_if("error")?,
+        failures: count(row.number("failures")?),
+        batch_limit: row.number_if("batch_limit")?.map(count),
+    })
+}
+
+/// An acknowledgement that was put off, as the JSON object that the statement reads.
+pub(super) fn write_owed(owed: &Owed) -> Value {
+    json!({"seq": owed.seq, "failures": owed.failures, "batch_limit": owed.batch_limit})
+}
+
+fn count(number: i64) -> u32 {
+    u32::try_from(number).unwrap_or(u32::MAX)
 }
 
 /// A record as the JSON object that the statements of the inbox read; `seq`: its place there, or its order in a batch.

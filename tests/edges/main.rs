@@ -12,6 +12,7 @@
 #[macro_use]
 mod stores;
 
+mod acknowledge;
 mod batches;
 mod batches_across;
 mod broker;
@@ -25,6 +26,7 @@ mod flapping;
 mod history;
 mod items;
 mod joined;
+mod judicial_records;
 mod kept;
 mod leases;
 mod lookups;

@@ -7,6 +7,7 @@ mod inbox;
 mod items;
 mod joined;
 mod ledger;
+mod owed;
 mod past;
 mod quota;
 mod records;
@@ -128,6 +129,8 @@ macro_rules! conformance {
         inbox::newer_mapping_releases_what_an_older_one_judged_and_nothing_else
         quota::limit_counts_up_to_its_end_for_each_adapter_and_name
         quota::what_one_limit_refuses_uses_up_no_other
+        owed::what_is_owed_is_owed_once_with_its_last_cause_until_it_is_forgotten
+        owed::what_was_put_off_comes_at_its_time_and_keeps_it_when_it_is_owed_anew
         joined::what_was_kept_of_the_one_that_goes_is_kept_of_the_one_that_stays
         joined::alias_leads_to_the_dossier_that_lives_on_however_often_it_was_joined
         joined::codes_of_both_forms_are_candidates
@@ -178,6 +181,12 @@ conformance! {
 
 mod alone_on_sqlite {
     //! What a store of one process promises beside.
+
+    #[tokio::test]
+    async fn what_was_put_off_comes_at_once_after_a_start_of_the_machine() {
+        let place = super::Place::sqlite().await;
+        super::owed::what_was_put_off_comes_at_once_after_a_start_of_the_machine(&*place.open().await).await;
+    }
 
     #[tokio::test]
     async fn transactions_take_turns() {

@@ -7,6 +7,7 @@
 
 mod engine;
 mod faults;
+mod judicial_records;
 mod national_portal;
 mod one_stop;
 mod one_stop_actions;

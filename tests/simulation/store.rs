@@ -11,8 +11,8 @@ use lienthong::dossier::{DossierId, Hlc, Shadow};
 use lienthong::event::Event;
 use lienthong::store::{
     Claim, CodeKey, Come, Counts, DeadLetter, Decided, Decision, Delivery, Fate, HeldRecord, InboxRow, Item,
-    Journaled, KeptRecord, LettersOf, Look, Outcome, Parent, Past, Quota, Replica, ReplicaSummary, RowKey,
-    Said, State, Store, StoreError, Taken, Transaction, Walk, Wanted,
+    Journaled, KeptRecord, LettersOf, Look, Outcome, Owed, Parent, Past, Quota, Replica, ReplicaSummary,
+    RowKey, Said, State, Store, StoreError, Taken, Transaction, Walk, Wanted,
 };
 use serde_json::{Value, json};
 
@@ -212,6 +212,16 @@ impl Store for GapStore {
         read!(self.cursor(adapter, operation))
     }
 
+    async fn owed(
+        &self,
+        adapter: &str,
+        operation: &str,
+        now: Timestamp,
+        limit: u32,
+    ) -> Result<Vec<Owed>, StoreError> {
+        read!(self.owed(adapter, operation, now, limit))
+    }
+
     async fn find_replica(&self, code: &str) -> Result<Option<Replica>, StoreError> {
         read!(self.find_replica(code))
     }
@@ -401,6 +411,23 @@ impl Transaction for GapTransaction {
 
     async fn spend(&mut self, adapter: &str, quotas: &[Quota]) -> Result<Option<usize>, StoreError> {
         statement!(self.spend(adapter, quotas))
+    }
+
+    async fn owe(
+        &mut self,
+        adapter: &str,
+        operation: &str,
+        records: &[(Value, Option<String>)],
+    ) -> Result<(), StoreError> {
+        statement!(self.owe(adapter, operation, records))
+    }
+
+    async fn forget_owed(&mut self, owed: &[Owed]) -> Result<(), StoreError> {
+        statement!(self.forget_owed(owed))
+    }
+
+    async fn put_off(&mut self, owed: &[Owed], until: Timestamp) -> Result<(), StoreError> {
+        statement!(self.put_off(owed, until))
     }
 
     async fn put_clock(&mut self, hlc: Hlc) -> Result<(), StoreError> {

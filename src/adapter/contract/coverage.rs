@@ -37,6 +37,17 @@ pub(super) fn missing(adapter: &Adapter, samples: &Samples) -> Vec<(String, Faul
             );
         }
     }
+    for pull in adapter.pulls.iter().filter(|pull| pull.acknowledge.is_some()) {
+        let operation = format!("pull.{}", pull.name);
+        if !samples
+            .of(&operation)
+            .any(|case| case.part("acknowledge").is_some())
+        {
+            let expected = "the request that acknowledges a record";
+            let remedy = "add CASE.acknowledge.json to a case with a record";
+            report(&operation, expected.to_owned(), remedy.to_owned());
+        }
+    }
     let mut shown_anywhere = BTreeSet::new();
     for lookup in &adapter.lookups {
         for (expected, remedy) in of_lookup(lookup, &samples.of(&lookup.name).collect::<Vec<_>>()) {

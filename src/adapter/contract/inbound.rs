@@ -1,8 +1,11 @@
-//! Cases of webhooks and pulls: a native record and the patch that it gives, or why it is refused.
+//! Cases of webhooks and pulls: a native record and the patch that it gives, or why it is refused; and how a pull's system
+//! is told that we have it.
 
 use serde_json::Value as Json;
 
-use super::super::Fact;
+use super::super::{Acknowledge, Adapter, Fact, Pull};
+use super::NOW;
+use super::outbound::request;
 use super::sample::Case;
 use crate::dossier::Patch;
 use crate::fault::Fault;
@@ -25,6 +28,40 @@ pub(super) fn judge(case: &Case, map: impl Fn(&Json) -> Result<Vec<Fact>, Fault>
             _ => case.compare("patch", &Json::Array(patches)),
         },
     }
+}
+
+/// The same for a pull, with the request that acknowledges the record, or several records of one page.
+pub(super) fn judge_pull(adapter: &Adapter, pull: &Pull, case: &Case) -> Result<(), Fault> {
+    let several = case.part("natives").and_then(Json::as_array);
+    if case.part("natives").is_none() {
+        judge(case, |record| pull.map(record))?;
+    } else if case.part("acknowledge").is_none() {
+        return Err(case.incomplete("CASE.acknowledge.json beside natives"));
+    }
+    if case.part("acknowledge").is_none() {
+        return Ok(());
+    }
+    let Some(acknowledge) = &pull.acknowledge else {
+        let fault = case.differs("acknowledge", format!("pull.{} has no `acknowledge`", pull.name));
+        return Err(fault.remedy("remove the sample"));
+    };
+    let mut owed = Vec::new();
+    for record in several.into_iter().flatten().chain(case.part("native")) {
+        let refused = patches(&pull.map(record)).err();
+        let fault = refused.and_then(|faults| faults.into_iter().next());
+        let error = fault.map(|fault| fault.code).filter(|code| code != "ignored");
+        owed.extend(acknowledge.keep(record)?.map(|kept| (kept, error)));
+    }
+    let about = Acknowledge::about(owed.iter().map(|(kept, error)| (kept, error.as_deref())));
+    let scope = Acknowledge::scope()
+        .with("now", Json::from(NOW))
+        .with("token", Json::from("token"));
+    request(
+        case,
+        "acknowledge",
+        &acknowledge.call.request(&about, &scope)?,
+        adapter,
+    )
 }
 
 /// The patches, each of them valid; else everything that is wrong.

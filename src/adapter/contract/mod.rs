@@ -95,9 +95,7 @@ fn judge(adapter: &Adapter, case: &Case) -> Result<(), Fault> {
         }
         "pull" => {
             let pull = adapter.pulls.iter().find(|pull| pull.name == name);
-            inbound::judge(case, |record| {
-                pull.expect("the folder names an operation").map(record)
-            })
+            inbound::judge_pull(adapter, pull.expect("the folder names an operation"), case)
         }
         "lookup" => {
             let mut lookups = adapter.lookups.iter();

@@ -10,8 +10,11 @@ use super::compare::differences;
 use crate::fault::Fault;
 use crate::read::nearest;
 
-/// Parts of a case of a webhook or pull.
-const INBOUND: [&str; 3] = ["native", "patch", "refused"];
+/// Parts of a case of a webhook.
+const TOLD: [&str; 3] = ["native", "patch", "refused"];
+
+/// Parts of a case of a pull.
+const ASKED: [&str; 5] = ["native", "natives", "patch", "refused", "acknowledge"];
 
 /// Parts of a case of a look-up.
 const ASKING: [&str; 10] = [
@@ -88,7 +91,8 @@ impl Samples {
                 Some(push) if push.steps().is_some() => &STEPWISE,
                 Some(_) => &OUTBOUND,
                 None if operation.starts_with("lookup.") => &ASKING,
-                None => &INBOUND,
+                None if operation.starts_with("pull.") => &ASKED,
+                None => &TOLD,
             };
             for file in names(&folder) {
                 match part(&folder, &name, &file, parts) {

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::{Map, Value as Json, json};
 
 use super::world::World;
-use crate::adapter::{Decision, Fact, OnDoubt};
+use crate::adapter::{Acknowledge, Decision, Fact, OnDoubt};
 
 fn dossier() -> Json {
     json!({
@@ -226,6 +226,28 @@ fn a_pull_asks_from_its_cursor_with_overlap() {
         pull.cursor(&json!({"at": "yesterday"})).unwrap_err().code,
         "bad-cursor"
     );
+}
+
+#[test]
+fn a_record_is_acknowledged_by_what_was_kept_of_it() {
+    let adapter = World::sound().load().unwrap();
+    let acknowledge = adapter.pulls[0].acknowledge.as_ref().unwrap();
+    assert_eq!(acknowledge.batch, Some(50));
+    let record = json!({"no": "H56-1", "state": "2", "name": "Lê Thị Mẫu"});
+    let kept = acknowledge.keep(&record).unwrap().unwrap();
+    assert_eq!(kept, json!("H56-1"), "nobody's name");
+    for unnamed in [json!({}), json!({"no": null}), json!({"no": ""})] {
+        assert_eq!(acknowledge.keep(&unnamed).unwrap(), None);
+    }
+    assert!(acknowledge.keep(&json!("no record")).is_err());
+    let other = json!("H56-2");
+    let scope = Acknowledge::scope().with("token", json!("t"));
+    let about = Acknowledge::about([(&kept, None), (&other, Some("table-missing-entry"))]);
+    let request = acknowledge.call.request(&about, &scope).unwrap();
+    assert_eq!(request.url, "https://book.example.vn/api/taken");
+    let body: Json = serde_json::from_slice(&request.body.unwrap()).unwrap();
+    let rows = json!([{"no": "H56-1", "why": null}, {"no": "H56-2", "why": "table-missing-entry"}]);
+    assert_eq!(body, json!({"rows": rows}));
 }
 
 #[test]

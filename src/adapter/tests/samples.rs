@@ -26,6 +26,16 @@ pub(super) fn complete() -> World {
             &json!({"dossier": "H56-1", "status": {"value": "completed"}}),
         );
     }
+    let row = |no: &str, state: &str| json!({"no": no, "state": state});
+    write(
+        "pull.changes/page.natives",
+        &json!([row("H56-1", "2"), row("", "2"), row("H56-3", "9")]),
+    );
+    let rows = json!([{"no": "H56-1", "why": null}, {"no": "H56-3", "why": "table-missing-entry"}]);
+    write(
+        "pull.changes/page.acknowledge",
+        &json!({"method": "POST", "path": "/taken", "body": {"rows": rows}}),
+    );
     write(
         "webhook.book/unknown-state.native",
         &json!({"no": "H56-1", "state": "9"}),
@@ -159,6 +169,7 @@ fn complete_samples_prove_an_adapter() {
         names,
         [
             "pull.changes/completed",
+            "pull.changes/page",
             "push.dossier/absent",
             "push.dossier/double",
             "push.dossier/lost-session",
@@ -234,6 +245,22 @@ fn what_differs_is_told_with_its_file() {
             "webhook.book/completed.native",
             json!({"no": 5, "state": "2"}),
             "samples/webhook.book/completed: [sample-refused] found",
+        ),
+        (
+            "pull.changes/completed.acknowledge",
+            json!({"method": "POST", "path": "/taken", "body": {"rows": [{"no": "H56-1", "why": "bad-time"}]}}),
+            "samples/pull.changes/completed.acknowledge.json: [sample-differs] found /body/rows/0/why is null and not \
+             \"bad-time\"",
+        ),
+        (
+            "pull.changes/alone.natives",
+            json!([{"no": "H56-1", "state": "2"}]),
+            "samples/pull.changes/alone: [sample-incomplete] expected CASE.acknowledge.json beside natives",
+        ),
+        (
+            "webhook.book/completed.acknowledge",
+            json!({}),
+            "samples/webhook.book/completed.acknowledge.json: [sample-unknown]",
         ),
         (
             "push.dossier/online.dossier",
@@ -328,6 +355,7 @@ fn what_differs_is_told_with_its_file() {
 fn what_no_case_shows_is_told() {
     let rows = [
         ("pull.changes/completed.*", "a record and the patch that it gives"),
+        ("pull.changes/page.*", "the request that acknowledges a record"),
         ("push.step/two.*", "a dossier and the record that it gives"),
         ("push.step/first.*", "the request of `create`"),
         ("push.dossier/there.*", "an answer that is judged \"exists\""),

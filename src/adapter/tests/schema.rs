@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use serde_json::Value as Json;
 
 use super::world::MANIFEST;
+use crate::adapter::acknowledge::Acknowledge;
 use crate::adapter::answer::WORDS;
 use crate::adapter::batch::Batch;
 use crate::adapter::connection::{Connection, RetrySettings};
@@ -38,6 +39,7 @@ fn schema_and_reader_know_the_same_keys() {
         ("/$defs/pull", Pull::KEYS),
         ("/$defs/lookup", Lookup::KEYS),
         ("/$defs/quota", quota::KEYS),
+        ("/$defs/acknowledge", Acknowledge::KEYS),
         ("/$defs/push", Push::KEYS),
         ("/$defs/find", Push::FIND),
         ("/$defs/create", Push::CREATE),
@@ -100,6 +102,8 @@ fn what_the_reader_takes_the_schema_takes() {
         ("state = '.state'", "record = '.state'"),
         ("steps = 'next_step'", "record = '.'"),
         ("batch = 10", "batch = 1"),
+        ("keep = '.no'", ""),
+        ("batch = 50", "batch = 0"),
         ("key = '.id'", ""),
     ] {
         let broken = MANIFEST.replace(from, to);

@@ -6,7 +6,7 @@ use serde_json::json;
 
 use super::samples::complete;
 use super::world::{World, told};
-use crate::adapter::{Adapter, Answer, Site, check, contract, variants};
+use crate::adapter::{Acknowledge, Adapter, Answer, Site, check, contract, variants};
 use crate::fault::Fault;
 
 /// Another way to the same book: a gateway with a bearer token and a call of its own for each kind of record.
@@ -124,6 +124,26 @@ fn a_call_is_replaced_whole() {
         request.body.unwrap(),
         b"grant_type=client_credentials&client_id=book_client"
     );
+}
+
+#[test]
+fn an_acknowledgement_is_a_call_like_others() {
+    let world = World::sound();
+    world.write(
+        "variants/gate.toml",
+        "[pull.changes.acknowledge]\nurl = 'https://seen.example.vn'\nkeep = '.id'\n",
+    );
+    let gate = load(&world, "gate").unwrap();
+    let acknowledge = gate.pulls[0].acknowledge.as_ref().unwrap();
+    let scope = Acknowledge::scope().with("token", json!("t0k3n"));
+    let request = acknowledge.call.request(&json!([]), &scope).unwrap();
+    assert_eq!(
+        (request.url.as_str(), request.body),
+        ("https://seen.example.vn", None)
+    );
+    assert_eq!(acknowledge.batch, None, "the other one's is gone");
+    world.write("variants/gate.toml", "pull.changes.acknowledge = false");
+    assert!(load(&world, "gate").unwrap().pulls[0].acknowledge.is_none());
 }
 
 #[test]
@@ -307,6 +327,7 @@ fn a_variant_is_proven_by_cases_of_its_own() {
     let expected: Vec<String> = [
         ("webhook.book", "a record and the patch that it gives"),
         ("pull.changes", "a record and the patch that it gives"),
+        ("pull.changes", "the request that acknowledges a record"),
         ("push.dossier", "a dossier and the record that it gives"),
         ("push.dossier", "the request of `create`"),
         ("push.dossier", "what will be reported of a record"),

@@ -86,6 +86,11 @@ steps = 'next_step'
 echo = '{dossier: $dossier.code, status: {value: (if $step == "accept" then "accepted" else "completed" end)}}'
 step.accept = { path = '/book/\($remote)/accept', body = '.' }
 step.close = { path = '/book/\($remote)/close', body = '.', idempotent = true }
+[pull.changes.acknowledge]
+path = '/taken'
+keep = '.no'
+batch = 50
+body = '{rows: map({no: .record, why: .error})}'
 "#;
 
 /// How the sound adapter's `push.work` leads a dossier on.

@@ -7,6 +7,7 @@
 
 use std::sync::{Arc, OnceLock};
 
+use indexmap::IndexMap;
 use jiff::Timestamp;
 use serde_json::Value;
 
@@ -66,6 +67,8 @@ pub struct Position<'a> {
     pub operation: &'a str,
     /// What the store keeps for it.
     pub body: String,
+    /// What the system is to be told each of the records by once it is durable; absent for those that it is not told of.
+    pub owed: Vec<Option<Value>>,
 }
 
 /// Maps, places and stores a batch of records. In the same order: what became of each.
@@ -153,9 +156,14 @@ pub async fn admit(
     transaction.put_shadows(&placed.shadows).await?;
     transaction.put_outbox(&placed.events).await?;
     if let Some(position) = position {
-        transaction
-            .put_cursor(position.adapter, position.operation, &position.body)
-            .await?;
+        let Position {
+            adapter,
+            operation,
+            body,
+            owed,
+        } = position;
+        transaction.put_cursor(adapter, operation, &body).await?;
+        transaction.owe(adapter, operation, &owing(owed, &states)).await?;
     }
     transaction.put_clock(shared.hybrid.last()).await?;
     failpoint::pass("ingest-before-commit");
@@ -189,6 +197,23 @@ pub(super) async fn say(
         InboxState::Mapped | InboxState::Waiting(_) | InboxState::Ignored(_) => Ok(()),
     });
     Ok(ends.collect())
+}
+
+/// What the system is to be told, once for each record however often a page lists it; the last time counts. Also of one that
+/// says nothing new or waits: we have it.
+fn owing(owed: Vec<Option<Value>>, states: &[InboxState]) -> Vec<(Value, Option<String>)> {
+    let told: IndexMap<Value, Option<String>> = owed
+        .into_iter()
+        .zip(states)
+        .filter_map(|(record, state)| {
+            let cause = match state {
+                InboxState::Refused(fault) => Some(fault.code.clone()),
+                InboxState::Mapped | InboxState::Waiting(_) | InboxState::Ignored(_) => None,
+            };
+            Some((record?, cause))
+        })
+        .collect();
+    told.into_iter().collect()
 }
 
 /// The same within a batch as [`close_refused`](crate::store::Transaction::close_refused) among what is stored: what was
@@ -255,6 +280,29 @@ mod tests {
             mapping: String::new(),
             until: None,
         }
+    }
+
+    #[test]
+    fn what_a_page_lists_twice_is_owed_once_with_what_became_of_it_last() {
+        let refused = InboxState::Refused(Fault::new("bad-time"));
+        let orphan = InboxState::Waiting("orphan".to_owned());
+        let page = [
+            (Some("a"), InboxState::Mapped),
+            (None, InboxState::Mapped),
+            (Some("b"), orphan),
+            (Some("a"), refused),
+            (Some("c"), InboxState::Ignored("nothing new".to_owned())),
+        ];
+        let (named, states): (Vec<_>, Vec<_>) = page
+            .into_iter()
+            .map(|(name, state)| (name.map(Value::from), state))
+            .unzip();
+        let owed = owing(named, &states);
+        let owed: Vec<_> = owed
+            .iter()
+            .map(|(name, cause)| (name.as_str().unwrap(), cause.as_deref()))
+            .collect();
+        assert_eq!(owed, [("a", Some("bad-time")), ("b", None), ("c", None)]);
     }
 
     #[test]

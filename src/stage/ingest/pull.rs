@@ -3,6 +3,11 @@
 //! Its position lies in the store and moves in the transaction that stores the records, so that no crash skips one.
 //! A run asks from the newest time that was seen, less the overlap, page by page; the position moves on when its last
 //! page is stored. Records that were seen before say nothing new and cost a comparison.
+//!
+//! A system that wants to be told what we have is told after each page, of what is durable only: the transaction that
+//! stores the records stores with them what is owed to it, and that goes when it has answered. What it did not take it is
+//! told again behind a later page, and not before: it may take our word for what has become of the record meanwhile, and
+//! then we have seen that.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,12 +18,17 @@ use serde_json::{Value, json};
 use tokio::sync::Mutex;
 
 use super::{Door, Position, Record, admit};
-use crate::adapter::{Adapter, Pull, RetrySettings, Span, Word};
+use crate::adapter::{Acknowledge, Adapter, Pull, RetrySettings, Span, Word};
 use crate::connector::Connector;
+use crate::failpoint;
 use crate::fault::Fault;
 use crate::jq::{Mark, Scope};
 use crate::retry::Policy;
 use crate::stage::{CALLS, Progress, Shared, StageError};
+use crate::store::Owed;
+
+/// Acknowledgements of one call where the manifest has no `batch`.
+const MOST_OWED: u32 = 1000;
 
 /// The stage: one for each pull of each hosted adapter.
 pub struct Puller {
@@ -35,6 +45,8 @@ struct Schedule {
     next: Option<Timestamp>,
     failures: u32,
     failing_since: Option<Timestamp>,
+    /// A page is stored, and the system has not been told yet.
+    owes: bool,
 }
 
 /// Where a pull stands.
@@ -74,7 +86,7 @@ impl Puller {
         &self.adapter.pulls[self.index]
     }
 
-    /// Asks for one page, if it is time, and stores it.
+    /// Asks for one page, if it is time, and stores it; or tells the system that we have what the page before listed.
     ///
     /// # Errors
     /// The store is away. A system that does not answer is no error: it is asked again later.
@@ -84,6 +96,7 @@ impl Puller {
         let steady = self.shared.steady.now();
         if let Some(next) = schedule.next
             && steady < next
+            && !schedule.owes
         {
             return Ok(self.idle(next));
         }
@@ -101,6 +114,9 @@ impl Puller {
             .await?
         {
             return Ok(Progress::Idle(None));
+        }
+        if let Some(acknowledge) = pull.acknowledge.as_ref().filter(|_| schedule.owes) {
+            return self.acknowledge(acknowledge, &mut schedule, steady).await;
         }
         let stored = self.shared.store.cursor(&self.adapter.name, &pull.name).await?;
         // A position of another version is no reason to stop: the pull begins anew, and repetitions change nothing.
@@ -156,15 +172,86 @@ impl Puller {
             adapter: &self.adapter.name,
             operation: &pull.name,
             body: json!(stand).to_string(),
+            owed: page.owed,
         };
         admit(&self.shared, records, Some(position)).await?;
-        *schedule = Schedule::default();
-        if more {
-            return Ok(Progress::Worked);
+        *schedule = Schedule {
+            next: (!more).then(|| steady + pull.every),
+            owes: pull.acknowledge.is_some(),
+            ..Schedule::default()
+        };
+        Ok(self.asked(&schedule))
+    }
+
+    /// What there is to do after a page.
+    fn asked(&self, schedule: &Schedule) -> Progress {
+        match schedule.next {
+            Some(next) if !schedule.owes => self.idle(next),
+            _ => Progress::Worked,
         }
-        let next = steady + pull.every;
-        schedule.next = Some(next);
-        Ok(self.idle(next))
+    }
+
+    /// Tells the system what we have, in one call.
+    async fn acknowledge(
+        &self,
+        acknowledge: &Acknowledge,
+        schedule: &mut Schedule,
+        now: Timestamp,
+    ) -> Result<Progress, StageError> {
+        let (adapter, operation) = (&self.adapter.name, &self.pull().name);
+        let most = acknowledge.batch.unwrap_or(MOST_OWED);
+        let mut owed = self.shared.store.owed(adapter, operation, now, most).await?;
+        let fits = |(row, place): &(Owed, u32)| row.batch_limit.is_none_or(|limit| *place < limit);
+        owed = owed
+            .into_iter()
+            .zip(0..)
+            .take_while(fits)
+            .map(|(row, _)| row)
+            .collect();
+        if owed.is_empty() {
+            schedule.owes = false;
+            return Ok(self.asked(schedule));
+        }
+        let about = Acknowledge::about(owed.iter().map(|row| (&row.record, row.error.as_deref())));
+        let exchange = self
+            .connector
+            .exchange(&acknowledge.call, &about, &Acknowledge::scope())
+            .await;
+        failpoint::pass("acknowledge-answered");
+        let now = self.shared.steady.now();
+        let mut transaction = self.shared.store.begin().await?;
+        match exchange.verdict.word {
+            Word::Done | Word::Exists | Word::Missing => transaction.forget_owed(&owed).await?,
+            // One that the system does not take must not keep the others: halves are told until it stands alone.
+            Word::Refused if owed.len() > 1 => {
+                let half = u32::try_from(owed.len() / 2).ok();
+                for row in &mut owed {
+                    row.batch_limit = half;
+                }
+                transaction.put_off(&owed, now).await?;
+            }
+            word => {
+                for row in &mut owed {
+                    row.failures += 1;
+                }
+                let failures = owed[0].failures;
+                let delay = self.policy().delay(failures, Duration::ZERO).unwrap_or_default();
+                let delay = delay.max(exchange.verdict.after.unwrap_or_default());
+                transaction.put_off(&owed, now + delay).await?;
+                // What else is owed waits for the next page, so that a sick system is asked once for each.
+                schedule.owes = word == Word::Refused;
+                tracing::warn!(
+                    adapter,
+                    operation,
+                    failures,
+                    records = owed.len(),
+                    reason = exchange.verdict.reason,
+                    "acknowledgement not taken; made again later"
+                );
+            }
+        }
+        transaction.commit().await?;
+        Ok(self.asked(schedule))
     }
 
     /// Nothing to ask before this time of the steady clock.
@@ -181,6 +268,7 @@ impl Puller {
                 let pull = &adapter.pulls[index];
                 let records = pull.call.records(&body, &scope)?;
                 let mut newest = None;
+                let mut owed = Vec::new();
                 for record in &records {
                     // A record whose time cannot be read does not carry the position on, and stops no other record;
                     // the mapping judges it.
@@ -190,6 +278,16 @@ impl Puller {
                             tracing::warn!(adapter = adapter.name, operation = pull.name, %fault, "record without a readable time");
                         }
                     }
+                    // Nor is one told of that cannot be named; the system lists it again.
+                    owed.push(match pull.acknowledge.as_ref().map(|to| to.keep(record)) {
+                        Some(Ok(kept)) => kept,
+                        Some(Err(fault)) => {
+                            let fault = fault.for_log();
+                            tracing::warn!(adapter = adapter.name, operation = pull.name, %fault, "record that cannot be acknowledged");
+                            None
+                        }
+                        None => None,
+                    });
                 }
                 let next = pull.next(&body, &scope)?;
                 if next.as_ref() == Some(&page) {
@@ -201,6 +299,7 @@ impl Puller {
                 }
                 Ok(Page {
                     records,
+                    owed,
                     newest,
                     next,
                 })
@@ -213,16 +312,21 @@ impl Puller {
         }
     }
 
+    /// A system is asked and told for ever: nothing of it is parked for a person.
+    fn policy(&self) -> Policy {
+        let RetrySettings { first, max, .. } = self.adapter.connection.retry;
+        Policy {
+            first,
+            max,
+            give_up: None,
+        }
+    }
+
     fn failed(&self, schedule: &mut Schedule, now: Timestamp, reason: &str) -> Progress {
         schedule.failures += 1;
         let since = *schedule.failing_since.get_or_insert(now);
         let elapsed = Duration::try_from(now.duration_since(since)).unwrap_or_default();
-        let RetrySettings { first, max, .. } = self.adapter.connection.retry;
-        let policy = Policy {
-            first,
-            max,
-            give_up: None,
-        };
+        let policy = self.policy();
         let delay = policy.delay(schedule.failures, elapsed).unwrap_or(policy.max);
         let next = now + delay;
         schedule.next = Some(next);
@@ -240,6 +344,8 @@ impl Puller {
 /// One page of an answer.
 struct Page {
     records: Vec<Value>,
+    /// What the system is told each of them by.
+    owed: Vec<Option<Value>>,
     newest: Option<Timestamp>,
     next: Option<Value>,
 }

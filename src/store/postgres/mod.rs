@@ -22,7 +22,8 @@ use uuid::Uuid;
 use super::cells::{Cells, document, time};
 use super::{
     Claim, CodeKey, Counts, DeadLetter, Delivery, Fate, HeldRecord, Journaled, KeptRecord, LettersOf, Look,
-    Parent, Past, Replica, ReplicaSummary, Said, Store, StoreError, Transaction, Walk, migrator, stored,
+    Owed, Parent, Past, Replica, ReplicaSummary, Said, Store, StoreError, Transaction, Walk, migrator,
+    stored,
 };
 use crate::clock::{Anchor, Clock, Steady};
 use crate::dossier::{DossierId, Hlc, Shadow, fold_code};
@@ -41,7 +42,7 @@ mod transaction;
 use session::InTime;
 
 /// Migrations, oldest first; a released one is never edited.
-const MIGRATIONS: [(i64, &str, &str); 3] = [
+const MIGRATIONS: [(i64, &str, &str); 4] = [
     (1, "start", include_str!("migrations/0001_start.sql")),
     (
         2,
@@ -49,6 +50,11 @@ const MIGRATIONS: [(i64, &str, &str); 3] = [
         include_str!("migrations/0002_dead_letters.sql"),
     ),
     (3, "quota", include_str!("migrations/0003_quota.sql")),
+    (
+        4,
+        "acknowledgements",
+        include_str!("migrations/0004_acknowledgements.sql"),
+    ),
 ];
 
 /// The store's connections and identity.
@@ -359,6 +365,28 @@ impl Store for Postgres {
                 .in_time()
                 .await?,
         )
+    }
+
+    async fn owed(
+        &self,
+        adapter: &str,
+        operation: &str,
+        now: Timestamp,
+        limit: u32,
+    ) -> Result<Vec<Owed>, StoreError> {
+        let rows = sqlx::query(
+            "select * from acknowledgement
+             where adapter = $1 and operation = $2 and (until_ms is null or until_ms <= $3)
+             order by seq limit $4",
+        )
+        .bind(adapter)
+        .bind(operation)
+        .bind(now.as_millisecond())
+        .bind(i64::from(limit))
+        .fetch_all(&self.pool)
+        .in_time()
+        .await?;
+        rows.iter().map(stored::owed).collect()
     }
 
     async fn find_replica(&self, code: &str) -> Result<Option<Replica>, StoreError> {

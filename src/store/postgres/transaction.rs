@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 
 use async_trait::async_trait;
 use jiff::Timestamp;
-use serde_json::json;
+use serde_json::{Value, json};
 use sqlx::{Postgres, Row};
 use uuid::Uuid;
 
@@ -17,8 +17,8 @@ use crate::dossier::{DossierCode, DossierId, Hlc, Shadow};
 use crate::event::Event;
 use crate::store::cells::Cells;
 use crate::store::{
-    CREATE_OPEN, CodeKey, Come, Decided, Decision, Delivery, InboxRow, Item, Outcome, Quota, Replica, RowKey,
-    SUPERSEDED, StoreError, Taken, Transaction, Wanted, stored,
+    CREATE_OPEN, CodeKey, Come, Decided, Decision, Delivery, InboxRow, Item, Outcome, Owed, Quota, Replica,
+    RowKey, SUPERSEDED, StoreError, Taken, Transaction, Wanted, stored,
 };
 
 /// An open write transaction, and the slots of the locks that it has.
@@ -290,6 +290,48 @@ impl Transaction for PostgresTransaction {
         .in_time()
         .await?;
         Ok(())
+    }
+
+    async fn owe(
+        &mut self,
+        adapter: &str,
+        operation: &str,
+        records: &[(Value, Option<String>)],
+    ) -> Result<(), StoreError> {
+        let rows = records.iter().zip(0..).map(|((record, error), seq)| {
+            json!({
+                "seq": seq, "adapter": adapter, "operation": operation, "record": record.to_string(), "error": error,
+            })
+        });
+        self.write(
+            "insert into acknowledgement (adapter, operation, record, error)
+             select adapter, operation, record, error
+             from json_to_recordset($1::json) as r(seq bigint, adapter text, operation text, record text, error text)
+             order by seq
+             on conflict (adapter, operation, record) do update set error = excluded.error",
+            rows.collect(),
+        )
+        .await
+    }
+
+    async fn forget_owed(&mut self, owed: &[Owed]) -> Result<(), StoreError> {
+        let seqs: Vec<i64> = owed.iter().map(|owed| owed.seq).collect();
+        sqlx::query("delete from acknowledgement where seq = any($1)")
+            .bind(seqs)
+            .execute(&mut *self.inner)
+            .in_time()
+            .await?;
+        Ok(())
+    }
+
+    async fn put_off(&mut self, owed: &[Owed], until: Timestamp) -> Result<(), StoreError> {
+        self.write_at(
+            "update acknowledgement a set failures = r.failures, batch_limit = r.batch_limit, until_ms = $2
+             from json_to_recordset($1::json) as r(seq bigint, failures bigint, batch_limit bigint) where a.seq = r.seq",
+            owed.iter().map(stored::write_owed).collect(),
+            until,
+        )
+        .await
     }
 
     async fn count_on(&mut self, adapter: &str, operation: &str, by: u64) -> Result<u64, StoreError> {

@@ -24,7 +24,8 @@ use uuid::Uuid;
 use super::cells::{Cells, document, time};
 use super::{
     Claim, CodeKey, Counts, DeadLetter, Delivery, Fate, HeldRecord, Journaled, KeptRecord, LettersOf, Look,
-    Parent, Past, Replica, ReplicaSummary, Said, Store, StoreError, Transaction, Walk, migrator, stored,
+    Owed, Parent, Past, Replica, ReplicaSummary, Said, Store, StoreError, Transaction, Walk, migrator,
+    stored,
 };
 use crate::clock::{Anchor, Clock, Steady};
 use crate::dossier::{DossierId, Hlc, Shadow, fold_code};
@@ -39,7 +40,7 @@ mod people;
 mod transaction;
 
 /// Migrations, oldest first; a released one is never edited.
-const MIGRATIONS: [(i64, &str, &str); 5] = [
+const MIGRATIONS: [(i64, &str, &str); 6] = [
     (1, "first flow", include_str!("migrations/0001_first_flow.sql")),
     (2, "ledger", include_str!("migrations/0002_ledger.sql")),
     (3, "decisions", include_str!("migrations/0003_decisions.sql")),
@@ -49,6 +50,11 @@ const MIGRATIONS: [(i64, &str, &str); 5] = [
         include_str!("migrations/0004_dead_letters.sql"),
     ),
     (5, "quota", include_str!("migrations/0005_quota.sql")),
+    (
+        6,
+        "acknowledgements",
+        include_str!("migrations/0006_acknowledgements.sql"),
+    ),
 ];
 
 /// Longest wait for the writer's turn; a transaction takes milliseconds.
@@ -217,6 +223,10 @@ impl Store for Sqlite {
         .bind(steady.now().as_millisecond())
         .execute(&mut *transaction)
         .await?;
+        // Made too early they do no harm.
+        sqlx::query("update acknowledgement set until_ms = null")
+            .execute(&mut *transaction)
+            .await?;
         transaction.commit().await?;
         Ok(steady)
     }
@@ -357,6 +367,27 @@ impl Store for Sqlite {
                 .fetch_optional(&self.readers)
                 .await?,
         )
+    }
+
+    async fn owed(
+        &self,
+        adapter: &str,
+        operation: &str,
+        now: Timestamp,
+        limit: u32,
+    ) -> Result<Vec<Owed>, StoreError> {
+        let rows = sqlx::query(
+            "select * from acknowledgement
+             where adapter = ?1 and operation = ?2 and (until_ms is null or until_ms <= ?3)
+             order by seq limit ?4",
+        )
+        .bind(adapter)
+        .bind(operation)
+        .bind(now.as_millisecond())
+        .bind(limit)
+        .fetch_all(&self.readers)
+        .await?;
+        rows.iter().map(stored::owed).collect()
     }
 
     async fn find_replica(&self, code: &str) -> Result<Option<Replica>, StoreError> {

@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 
 use async_trait::async_trait;
 use jiff::Timestamp;
-use serde_json::json;
+use serde_json::{Value, json};
 use sqlx::{Row, Sqlite};
 
 use super::{
@@ -14,8 +14,8 @@ use crate::dossier::{DossierCode, DossierId, Hlc, Shadow};
 use crate::event::Event;
 use crate::store::cells::Cells;
 use crate::store::{
-    CodeKey, Come, Decided, Decision, Delivery, InboxRow, Item, Outcome, Quota, Replica, RowKey, SUPERSEDED,
-    StoreError, Taken, Transaction, Wanted, stored,
+    CodeKey, Come, Decided, Decision, Delivery, InboxRow, Item, Outcome, Owed, Quota, Replica, RowKey,
+    SUPERSEDED, StoreError, Taken, Transaction, Wanted, stored,
 };
 
 /// The open write transaction; `begin immediate`, so that it never fails half way for want of the lock.
@@ -261,6 +261,42 @@ impl Transaction for SqliteTransaction {
              select value ->> 0, value ->> 1, value ->> 2 from json_each(?1) where true
              on conflict (adapter, operation) do update set body = excluded.body",
             vec![json!([adapter, operation, body])],
+        )
+        .await
+    }
+
+    async fn owe(
+        &mut self,
+        adapter: &str,
+        operation: &str,
+        records: &[(Value, Option<String>)],
+    ) -> Result<(), StoreError> {
+        let rows = records
+            .iter()
+            .map(|(record, error)| json!([adapter, operation, record.to_string(), error]));
+        self.write(
+            "insert into acknowledgement (adapter, operation, record, error)
+             select value ->> 0, value ->> 1, value ->> 2, value ->> 3 from json_each(?1) where true
+             on conflict (adapter, operation, record) do update set error = excluded.error",
+            rows.collect(),
+        )
+        .await
+    }
+
+    async fn forget_owed(&mut self, owed: &[Owed]) -> Result<(), StoreError> {
+        self.write(
+            "delete from acknowledgement where seq in (select value from json_each(?1))",
+            owed.iter().map(|owed| owed.seq.into()).collect(),
+        )
+        .await
+    }
+
+    async fn put_off(&mut self, owed: &[Owed], until: Timestamp) -> Result<(), StoreError> {
+        self.write_at(
+            "update acknowledgement set failures = value ->> 'failures', batch_limit = value ->> 'batch_limit', until_ms = ?2
+             from json_each(?1) where seq = value ->> 'seq'",
+            owed.iter().map(stored::write_owed).collect(),
+            until,
         )
         .await
     }

@@ -4,7 +4,7 @@ use futures_util::FutureExt;
 use futures_util::future::join_all;
 use lienthong::dossier::{Hlc, Shadow};
 use lienthong::store::{DeadLetter, InboxRow, InboxState, Store, Taken};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::{at, cause, code, commit, due, event, hlc, id, parked, put, replica, row, want, wanted};
 
@@ -50,6 +50,10 @@ pub(super) async fn dropped_transaction_leaves_no_trace(store: &dyn Store) {
         .unwrap();
     transaction.put_outbox(std::slice::from_ref(&said)).await.unwrap();
     transaction.put_cursor("one-stop", "changes", "{}").await.unwrap();
+    transaction
+        .owe("one-stop", "changes", &[(Value::from("a"), None)])
+        .await
+        .unwrap();
     transaction.put_clock(hlc(5)).await.unwrap();
     transaction
         .put_journal(std::slice::from_ref(&said), at(0))
@@ -71,6 +75,13 @@ pub(super) async fn dropped_transaction_leaves_no_trace(store: &dyn Store) {
     assert!(store.outbox_head(9).await.unwrap().is_empty());
     assert!(store.dead_letters(9).await.unwrap().is_empty());
     assert_eq!(store.cursor("one-stop", "changes").await.unwrap(), None);
+    assert!(
+        store
+            .owed("one-stop", "changes", at(0), 9)
+            .await
+            .unwrap()
+            .is_empty()
+    );
     assert_eq!(store.clock().await.unwrap(), Hlc::default());
     assert!(store.find_replica(&code(1)).await.unwrap().is_none());
     assert!(store.deliveries_of(id(1)).await.unwrap().is_empty());
@@ -420,6 +431,9 @@ pub(super) async fn empty_batches_do_nothing(store: &dyn Store) {
         transaction.close_refused(&[]).await.unwrap();
         transaction.put_outbox(&[]).await.unwrap();
         transaction.forget_outbox(&[]).await.unwrap();
+        transaction.owe("book", "changes", &[]).await.unwrap();
+        transaction.forget_owed(&[]).await.unwrap();
+        transaction.put_off(&[], at(0)).await.unwrap();
         transaction.want(&[], at(0)).await.unwrap();
         transaction.put_items(&[], at(0)).await.unwrap();
         transaction.save(&[], at(0)).await.unwrap();

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
+use lienthong::adapter::Adapter;
 use lienthong::broker::{self, Subscriber};
 use lienthong::clock::{Clock, ManualClock};
 use lienthong::config::Config;
@@ -13,6 +14,7 @@ use lienthong::dossier::Dossier;
 use lienthong::jq::Workers;
 use lienthong::stage::deliver::Deliver;
 use lienthong::stage::ingest::again::Again;
+use lienthong::stage::ingest::pull::Puller;
 use lienthong::stage::ingest::{Door, Record, admit};
 use lienthong::stage::publish::Publish;
 use lienthong::stage::subscribe::Subscribe;
@@ -163,6 +165,17 @@ impl Bench {
 
     /// The stage that writes to this system.
     pub(crate) fn deliver(&self, system: &str) -> Deliver {
+        let (adapter, connector) = self.reach(system);
+        Deliver::new(Arc::clone(&self.shared), adapter, connector)
+    }
+
+    /// The stage that asks this system by its first pull.
+    pub(crate) fn puller(&self, system: &str) -> Puller {
+        let (adapter, connector) = self.reach(system);
+        Puller::new(Arc::clone(&self.shared), adapter, 0, connector)
+    }
+
+    fn reach(&self, system: &str) -> (Arc<Adapter>, Arc<Connector>) {
         let adapter = self.shared.adapter(system).unwrap();
         let connector = Connector::new(
             Arc::clone(adapter),
@@ -170,7 +183,7 @@ impl Bench {
             Arc::clone(&self.shared.clock),
             Arc::clone(self.shared.lane(adapter)),
         );
-        Deliver::new(Arc::clone(&self.shared), Arc::clone(adapter), Arc::new(connector))
+        (Arc::clone(adapter), Arc::new(connector))
     }
 
     /// One step of that stage, and the events that it leads to.

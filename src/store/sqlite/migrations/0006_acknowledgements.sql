@@ -1,0 +1,12 @@
+-- That a system is to be told that we have a record which its pull listed: written with the record, gone once it was told.
+create table acknowledgement (
+    seq         integer primary key autoincrement,
+    adapter     text    not null,
+    operation   text    not null,
+    record      text    not null,           -- what the call names the record by
+    error       text,                       -- code of the cause for which the record was refused
+    failures    integer not null default 0, -- how often the system did not take it
+    batch_limit integer,                    -- in how large a call it may go, after one was refused whole
+    until_ms    integer,                    -- not to be made again before, by the steady clock
+    unique (adapter, operation, record)
+) strict;
