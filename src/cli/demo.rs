@@ -135,6 +135,16 @@ fn text(report: &Report) -> String {
         .iter()
         .map(|finding| format!("\n  {finding}"))
         .collect();
+    let avoided: Vec<String> = report
+        .avoided
+        .iter()
+        .map(|(system, avoided)| {
+            format!(
+                "{} records with {} fields at {system}",
+                avoided.records, avoided.fields
+            )
+        })
+        .collect();
     let checked: Vec<String> = report
         .identity
         .iter()
@@ -142,14 +152,13 @@ fn text(report: &Report) -> String {
         .collect();
     format!(
         "{} dossiers · broker {} · store {}\n\n{systems}\n\n\
-         No clerk typed {} records with {} fields again.\n\
+         No clerk typed again: {}.\n\
          Applicants checked against the population database: {}.\n\
          From the counter's webhook to the portal's commit: p50 {}, p99 {}.\n{}{}{}",
         report.dossiers,
         report.broker,
         report.store,
-        report.avoided.records,
-        report.avoided.fields,
+        avoided.join(", "),
         checked.join(", "),
         millis(report.latency_ms.p50),
         millis(report.latency_ms.p99),

@@ -12,7 +12,7 @@ use crate::fault::Fault;
 use crate::sandbox::{self, Sandbox};
 
 /// The province's secrets, in this world.
-pub const SECRETS: [(&str, &str); 9] = [
+pub const SECRETS: [(&str, &str); 11] = [
     ("ONE_STOP_WEBHOOK_SECRET", "demo-webhook-secret"),
     ("ONE_STOP_USER", "lienthong"),
     ("ONE_STOP_PASSWORD", "demo-one-stop-password"),
@@ -23,6 +23,8 @@ pub const SECRETS: [(&str, &str); 9] = [
     ("NATIONAL_PORTAL_CLIENT_SECRET", "mat-khau-mau"),
     ("POPULATION_CLIENT_ID", "h56"),
     ("POPULATION_CLIENT_SECRET", "demo-population-secret"),
+    ("JUDICIAL_RECORDS_CLIENT_ID", "h56-lltp"),
+    ("JUDICIAL_RECORDS_CLIENT_SECRET", "demo-judicial-records-secret"),
 ];
 
 /// A system of the province.
@@ -38,7 +40,7 @@ pub(super) struct Member {
 }
 
 /// All of them, in the order in which their records flow.
-pub(super) const MEMBERS: [Member; 3] = [
+pub(super) const MEMBERS: [Member; 4] = [
     Member {
         name: ONE_STOP,
         secrets: &[
@@ -60,6 +62,15 @@ pub(super) const MEMBERS: [Member; 3] = [
         settings: || json!({"officer": "bo-phan-mot-cua", "rate": "200/s", "officer_rate": "100000/day"}),
     },
     Member {
+        name: JUDICIAL_RECORDS,
+        secrets: &[
+            ("client_id", "JUDICIAL_RECORDS_CLIENT_ID"),
+            ("client_secret", "JUDICIAL_RECORDS_CLIENT_SECRET"),
+        ],
+        stand_in: Map::new,
+        settings: || json!({}),
+    },
+    Member {
         name: PORTAL,
         secrets: &[
             ("username", "NATIONAL_PORTAL_USER"),
@@ -73,6 +84,7 @@ pub(super) const MEMBERS: [Member; 3] = [
 pub(super) const ONE_STOP: &str = "one-stop";
 pub(super) const PORTAL: &str = "national-portal";
 pub(super) const POPULATION: &str = "population";
+pub(super) const JUDICIAL_RECORDS: &str = "judicial-records";
 
 /// The citizens whom the register knows: those of the shipped dossiers, some of them otherwise than they say.
 const REGISTER: &str = include_str!("register.jsonl");

@@ -8,6 +8,7 @@ use serde_json::Value;
 use super::doubt::{self, Doubt};
 use super::input::Input;
 use super::judge::{self, Avoided, Difference, Verdict};
+use super::province::JUDICIAL_RECORDS;
 use super::world::{FILES, World};
 use crate::fault::Fault;
 use crate::sandbox::FaultKind;
@@ -25,8 +26,8 @@ pub struct Report {
     pub systems: Vec<System>,
     /// How the checks of applicants came out, and how often.
     pub identity: BTreeMap<String, usize>,
-    /// What no clerk typed.
-    pub avoided: Avoided,
+    /// What no clerk typed, by system.
+    pub avoided: BTreeMap<String, Avoided>,
     /// From the answer to the webhook to the target's commit of a new record.
     pub latency_ms: Latency,
     /// Name and version of the broker.
@@ -38,6 +39,9 @@ pub struct Report {
     pub faults: Option<Suffered>,
     /// What the judge found, one line each: codes of dossiers and names of fields.
     pub findings: Vec<String>,
+    /// Deliveries that cannot go on and should.
+    #[serde(skip)]
+    stuck: usize,
 }
 
 /// One system's count.
@@ -111,7 +115,22 @@ impl Report {
             .iter()
             .map(|fault| format!("one-stop: not recordable: {fault}"))
             .collect();
-        let allowed = |letter: &DeadLetter| suffered.is_some() && doubt::is_doubt(letter);
+        let declarations = world.judicial_records().rows("ToKhai");
+        let lost: Vec<&str> = letters
+            .iter()
+            .filter(|letter| suffered.is_some() && is_lost_declaration(letter))
+            .filter_map(|letter| letter.dossier.as_deref())
+            .collect();
+        let (judicial, for_a_person) = judge::judge_declarations(&held, &declarations, &lost);
+        let allowed = |letter: &DeadLetter| {
+            (suffered.is_some() && (doubt::is_doubt(letter) || is_lost_declaration(letter)))
+                || (letter.system == JUDICIAL_RECORDS
+                    && for_a_person.iter().any(|(code, cause)| {
+                        letter.dossier.as_ref() == Some(code) && letter.cause.code == *cause
+                    }))
+        };
+        let stuck = |letter: &&DeadLetter| letter.id.starts_with("delivery-") && !allowed(letter);
+        let stuck = letters.iter().filter(stuck).count();
         findings.extend(letters.iter().filter(|letter| !allowed(letter)).map(|letter| {
             let dossier = letter
                 .dossier
@@ -128,6 +147,13 @@ impl Report {
             // A row that the one-stop cannot even hold is missing there by its own fault, not by ours.
             system("one-stop", &one_stop, unrecorded.len(), &letters, &mut findings),
             system("population", &checks, 0, &letters, &mut findings),
+            system(
+                JUDICIAL_RECORDS,
+                &judicial,
+                for_a_person.len(),
+                &letters,
+                &mut findings,
+            ),
             system("national-portal", &portal, deserved, &letters, &mut findings),
         ];
         findings.extend(suffered.iter().flat_map(Suffered::findings));
@@ -135,23 +161,31 @@ impl Report {
             dossiers: input.dossiers.len(),
             systems,
             identity,
-            avoided: judge::avoided(&dossiers, &progress),
+            avoided: [
+                (
+                    "national-portal",
+                    judge::avoided(dossiers.iter().chain(&progress)),
+                ),
+                (JUDICIAL_RECORDS, judge::avoided(&declarations)),
+            ]
+            .map(|(system, avoided)| (system.to_owned(), avoided))
+            .into(),
             latency_ms: latency(world, &held, &dossiers),
             broker: world.node().shared().broker.version().to_owned(),
             store: store.version().to_owned(),
             faults: suffered,
             findings,
+            stuck,
         })
     }
 
     /// Is everything where it should be, once, and nothing stuck?
     ///
-    /// On trial, what is stuck may be progress entries in doubt, each of them named; and every fault must have bitten.
+    /// What rightly waits for a person does not spoil it. On trial that may be progress entries and declarations in doubt,
+    /// each of them named; and every fault must have bitten.
     #[must_use]
     pub fn is_clean(&self) -> bool {
         let systems = &self.systems;
-        let stuck: usize = systems.iter().flat_map(|system| system.parked.values()).sum();
-        let in_doubt = self.faults.as_ref().map_or(0, |faults| faults.in_doubt.len());
         let true_everywhere = systems
             .iter()
             .all(|system| system.missing == 0 && system.duplicates == 0 && system.different == 0);
@@ -159,8 +193,15 @@ impl Report {
             .faults
             .as_ref()
             .is_none_or(|faults| faults.findings().next().is_none());
-        true_everywhere && stuck == in_doubt && suffered
+        true_everywhere && self.stuck == 0 && suffered
     }
+}
+
+/// Is it about a declaration of which nobody knows whether it was taken? Its system can neither be asked nor told again.
+fn is_lost_declaration(letter: &DeadLetter) -> bool {
+    letter.system == JUDICIAL_RECORDS
+        && letter.operation == "push.dossier"
+        && matches!(letter.cause.code.as_str(), "in-doubt-no-find" | "key-taken")
 }
 
 /// The checks of the applicants: whether each came out as it must, and how often it came out how.

@@ -9,7 +9,7 @@ use std::collections::HashSet;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 use tokio::time::Instant;
 
 use super::input::Input;
@@ -17,6 +17,7 @@ use super::report::Report;
 use super::standing::Standing;
 use super::trial::Trial;
 use super::world::{Circumstances, DemoError, World};
+use crate::clock::{Clock, SystemClock, local};
 
 /// How long the world may take to come to rest, plus [`PER_DOSSIER`].
 const PATIENCE: Duration = Duration::from_mins(2);
@@ -108,6 +109,9 @@ pub async fn run(options: &Options, tell: impl Fn(News<'_>)) -> Result<(World, R
     };
     officials.give(&world).await?;
     officials.watch(&world, deadline, |_| true, &tell).await?;
+    story("the judicial records office issues its certificates");
+    certify(&world).await?;
+    officials.watch(&world, deadline, is_certified, &tell).await?;
     if let Some(last) = last {
         world.trial().end();
         story("the faults are over; one more dossier is recorded");
@@ -167,6 +171,50 @@ impl Officials<'_> {
             .await?;
         Ok(())
     }
+}
+
+/// The judicial records office works on every declaration whose dossier waits for it at the one-stop, and issues the
+/// certificate today.
+async fn certify(world: &World) -> Result<(), DemoError> {
+    let today = local(SystemClock.now());
+    let (day, _) = today.split_once(' ').unwrap_or((&today, ""));
+    let day: Vec<&str> = day.split('-').rev().collect();
+    let waits = |row: &Value| matches!(row["TrangThaiHoSoId"].as_u64(), Some(2 | 4));
+    let waiting: HashSet<String> = world
+        .one_stop()
+        .rows("HoSo")
+        .iter()
+        .filter(|row| waits(row))
+        .filter_map(|row| row["MaHoSo"].as_str().map(str::to_owned))
+        .collect();
+    for declaration in world.judicial_records().rows("ToKhai") {
+        let code = declaration["declarationWSForm"]["receiveNo"]
+            .as_str()
+            .unwrap_or_default();
+        if !waiting.contains(code) {
+            continue;
+        }
+        for act in ["XuLy", "CapPhieu"] {
+            let line = json!({"idReceivedDec": declaration["idReceivedDec"], "HanhDong": act, "Ngay": day.join("/")});
+            let put = world.judicial_records().insert("KichBan", line).await;
+            put.map_err(|fault| vec![fault])?;
+        }
+    }
+    Ok(())
+}
+
+/// Is the office through with its script, and has every state been taken note of?
+fn is_certified(world: &World) -> bool {
+    let office = world.judicial_records();
+    let scripted: HashSet<Value> = office
+        .rows("KichBan")
+        .iter()
+        .map(|line| line["idReceivedDec"].clone())
+        .collect();
+    office.rows("ToKhai").iter().all(|declaration| {
+        let issued = !scripted.contains(&declaration["idReceivedDec"]) || declaration["DEC_STATUS_ID"] == 5;
+        issued && declaration["Lan"] == declaration["DaDoc"]
+    })
 }
 
 /// How many acts of the script are done.

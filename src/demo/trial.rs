@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use toml::{Table, Value};
 
-use super::province::{ONE_STOP, POPULATION, PORTAL};
+use super::province::{JUDICIAL_RECORDS, ONE_STOP, POPULATION, PORTAL};
 use crate::sandbox::{FaultKind, Faults};
 
 /// Longest wait of the node for an answer, in this trial.
@@ -23,7 +23,7 @@ const SETTLE: &str = "4s";
 /// The first and the longest wait before another try.
 const RETRY: (&str, &str) = ("200ms", "2s");
 
-/// How often the one-stop is asked for changes.
+/// How often systems are asked for changes, on trial or not.
 const PULL_EVERY: &str = "1s";
 
 /// Of each kind, one in so many requests at the portal: with nine kinds, one request in nine suffers something.
@@ -34,6 +34,9 @@ const ONE_STOP_EVERY: u32 = 20;
 
 /// At the population database: once for each applicant.
 const POPULATION_EVERY: u32 = 12;
+
+/// At the judicial records system: it is asked for states all the while.
+const JUDICIAL_RECORDS_EVERY: u32 = 16;
 
 /// The faults of a run of the demo; none by default.
 #[derive(Debug, Clone, Default)]
@@ -53,6 +56,10 @@ impl Trial {
         let faults = [
             (ONE_STOP, Faults::new(!seed, ONE_STOP_EVERY, LATE, told)),
             (POPULATION, Faults::new(seed ^ 1, POPULATION_EVERY, LATE, reads)),
+            (
+                JUDICIAL_RECORDS,
+                Faults::new(seed ^ 2, JUDICIAL_RECORDS_EVERY, LATE, written.clone()),
+            ),
             (PORTAL, Faults::new(seed, PORTAL_EVERY, LATE, written)),
         ];
         Self {
@@ -86,24 +93,24 @@ impl Trial {
     }
 }
 
-/// Makes the adapters in this folder as impatient as the trial needs them. They are the demo's own copies.
-pub(super) fn hurry(adapters: &Path) -> io::Result<()> {
+/// Makes the adapters in this folder as impatient as the demo needs them, or a trial. They are the demo's own copies.
+pub(super) fn hurry(adapters: &Path, on_trial: bool) -> io::Result<()> {
     for folder in std::fs::read_dir(adapters)? {
         let file = folder?.path().join("adapter.toml");
         if file.exists() {
             let mut manifest: Table = std::fs::read_to_string(&file)?
                 .parse()
                 .map_err(io::Error::other)?;
-            shorten(&mut manifest);
+            shorten(&mut manifest, on_trial);
             std::fs::write(&file, toml::to_string(&manifest).map_err(io::Error::other)?)?;
         }
     }
     Ok(())
 }
 
-fn shorten(manifest: &mut Table) {
+fn shorten(manifest: &mut Table, on_trial: bool) {
     let text = |text: &str| Value::String(text.to_owned());
-    if let Some(Value::Table(connection)) = manifest.get_mut("connection") {
+    if let Some(Value::Table(connection)) = manifest.get_mut("connection").filter(|_| on_trial) {
         connection.insert("timeout".to_owned(), text(TIMEOUT));
         connection.insert("settle".to_owned(), text(SETTLE));
         let (first, max) = RETRY;
@@ -126,8 +133,10 @@ fn shorten(manifest: &mut Table) {
         }
     };
     of(manifest.get_mut("pull"), "every", Some(PULL_EVERY));
-    // A patience of its own would outlast the trial.
-    of(manifest.get_mut("push"), "settle", None);
+    if on_trial {
+        // A patience of its own would outlast the trial.
+        of(manifest.get_mut("push"), "settle", None);
+    }
 }
 
 #[cfg(test)]
@@ -141,7 +150,7 @@ mod tests {
         crate::adapter::shipped::write(folder.path()).unwrap();
         let load = |name: &str| Adapter::load(&folder.path().join(name), &Site::sample(name)).unwrap();
         let before = load("national-portal");
-        hurry(folder.path()).unwrap();
+        hurry(folder.path(), true).unwrap();
         let (after, one_stop) = (load("national-portal"), load("one-stop"));
         assert_eq!(after.connection.timeout, Duration::from_secs(2));
         assert!(

@@ -11,7 +11,7 @@ use tempfile::TempDir;
 use tokio::time::{Instant, sleep};
 
 use super::adapters;
-use super::province::{ONE_STOP, POPULATION, PORTAL, Province, SECRETS};
+use super::province::{JUDICIAL_RECORDS, ONE_STOP, POPULATION, PORTAL, Province, SECRETS};
 use super::standing::Standing;
 use super::trial::{self, Trial};
 use crate::clock::SystemClock;
@@ -102,17 +102,15 @@ impl World {
         let adapters = match adapters {
             None => adapters::shipped(folder.path())?,
             // A folder that is not there is told by whoever reads it.
-            Some(given) if circumstances.trial.seed().is_none() || !given.is_dir() => given.to_owned(),
+            Some(given) if !given.is_dir() => given.to_owned(),
             Some(given) => adapters::copied(given, folder.path())?,
         };
         let province = Province::start(folder.path(), &adapters, &circumstances.trial).await?;
         let faults = record(province.of(ONE_STOP), before).await;
         let config = config(folder.path(), &adapters, &province, &circumstances);
-        if circumstances.trial.seed().is_some() {
-            // Before anything is written over, so that a fault is told by the line on which people know it.
-            config.load_adapters()?;
-            trial::hurry(&adapters)?;
-        }
+        // Before anything is written over, so that a fault is told by the line on which people know it.
+        config.load_adapters()?;
+        trial::hurry(&adapters, circumstances.trial.seed().is_some())?;
         if let Some(url) = &circumstances.store {
             refuse_used(url).await?;
         }
@@ -244,6 +242,12 @@ impl World {
     #[must_use]
     pub fn portal(&self) -> &Sandbox {
         self.province.of(PORTAL)
+    }
+
+    /// The judicial records system's stand-in.
+    #[must_use]
+    pub fn judicial_records(&self) -> &Sandbox {
+        self.province.of(JUDICIAL_RECORDS)
     }
 
     /// The population database's stand-in.

@@ -8,6 +8,7 @@
 //! A verdict names dossier codes and field names, never a value of a record.
 
 mod compare;
+mod declarations;
 mod expected;
 mod identity;
 mod lists;
@@ -19,6 +20,7 @@ use std::collections::btree_map::Entry;
 use serde::Serialize;
 use serde_json::{Value, json};
 
+pub use declarations::{Parked, judge_declarations};
 pub use expected::{Expected, expected};
 pub use identity::outcome as identity;
 
@@ -237,14 +239,15 @@ pub fn judge_one_stop(stated: &[Value], rows: &[Value]) -> Verdict {
     verdict
 }
 
-/// Counts the records that nobody had to type again at the portal, and the filled fields in them.
+/// Counts records that nobody had to type again, and the filled fields in them.
 #[must_use]
-pub fn avoided(portal_dossiers: &[Value], portal_progress: &[Value]) -> Avoided {
-    let records = portal_dossiers.iter().chain(portal_progress);
-    records.fold(Avoided::default(), |sum, record| Avoided {
-        records: sum.records + 1,
-        fields: sum.fields + filled(record),
-    })
+pub fn avoided<'a>(records: impl IntoIterator<Item = &'a Value>) -> Avoided {
+    records
+        .into_iter()
+        .fold(Avoided::default(), |sum, record| Avoided {
+            records: sum.records + 1,
+            fields: sum.fields + filled(record),
+        })
 }
 
 /// Leaves that say something: neither null nor empty text.
@@ -334,7 +337,7 @@ mod tests {
             [json!({"MaHoSo": "A", "Fax": "", "TaiLieuNop": [{"DuocSoHoa": "1", "MaKetQuaThayThe": ""}]})];
         let progress = [json!({"MaHoSo": "A", "TrangThai": "4"})];
         assert_eq!(
-            avoided(&dossiers, &progress),
+            avoided(dossiers.iter().chain(&progress)),
             Avoided {
                 records: 2,
                 fields: 4
