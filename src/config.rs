@@ -14,6 +14,9 @@
 //! socket = "/run/lienthong/admin.sock"
 //! [adapters]
 //! folder = "/usr/share/lienthong/adapters"
+//! [files]                                  # where records bring files
+//! folder = "/var/lib/lienthong/files"
+//! url = "https://lienthong.example.vn"     # under which other systems fetch them
 //! [adapter.one-stop]                       # one table for each system that this node hosts
 //! url = "https://motcua.example.vn"        # in place of the manifest's connection.url
 //! settings = { files = "https://motcua.example.vn" }
@@ -67,6 +70,10 @@ pub struct Config {
     pub socket: PathBuf,
     /// Folder of the adapter folders.
     pub adapters: PathBuf,
+    /// Folder of the files that records bring.
+    pub files: Option<PathBuf>,
+    /// Address under which others reach those files.
+    pub files_url: Option<String>,
     /// Systems that this node hosts.
     pub systems: Vec<System>,
     /// Where secrets come from.
@@ -107,6 +114,7 @@ impl Config {
         // Paths are meant from where the file lies.
         if let Some(parent) = file.parent() {
             config.adapters = parent.join(&config.adapters);
+            config.files = config.files.map(|files| parent.join(files));
             config.broker.ca = config.broker.ca.map(|ca| parent.join(ca));
         }
         Ok(config)
@@ -234,7 +242,7 @@ impl Config {
 }
 
 fn read_root(reader: &Reader<'_>) -> Option<Config> {
-    let root = reader.root(&["store", "broker", "http", "admin", "adapters", "adapter"]);
+    let root = reader.root(&["store", "broker", "http", "admin", "adapters", "files", "adapter"]);
     root.demand(&[
         (
             "store",
@@ -265,7 +273,19 @@ fn read_root(reader: &Reader<'_>) -> Option<Config> {
         None
     };
     let systems = systems(&root);
+    let files = root
+        .get("files")
+        .and_then(|value| value.table(&["folder", "url"]));
+    let of_files = |key| files.as_ref()?.get(key)?.text().map(str::to_owned);
+    if let Some(files) = &files {
+        files.demand(&[(
+            "folder",
+            "a folder for the files that records bring, on a disk that is backed up",
+        )]);
+    }
     Some(Config {
+        files: of_files("folder").map(PathBuf::from),
+        files_url: of_files("url"),
         store: store?,
         broker: broker.unwrap_or_else(|| Address::from("loopback:")),
         listen: listen?,

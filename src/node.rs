@@ -27,6 +27,7 @@ use crate::clock::Clock;
 use crate::config::{Config, Resolved};
 use crate::connector::{Connector, Http};
 use crate::fault::Fault;
+use crate::files::{Files, shelf};
 use crate::jq::Workers;
 use crate::retry::Policy;
 use crate::stage::deliver::Deliver;
@@ -103,7 +104,9 @@ impl Node {
         let broker = broker::open(&broker, subscriber(&*store, &adapters).await?)?;
         store.take(broker.is_local()).await?;
         let workers = Workers::new(MAPPING_THREADS, MAPPING_LIMIT);
-        let shared = Arc::new(Shared::open(store, broker, clock, adapters, workers).await?);
+        let mut shared = Shared::open(store, broker, clock, adapters, workers).await?;
+        shared.files = Arc::new(Files::new(config.files.clone(), config.files_url.as_deref()));
+        let shared = Arc::new(shared);
         let doors: Vec<Webhooks> = shared
             .adapters
             .iter()
@@ -120,6 +123,7 @@ impl Node {
             address: config.listen.to_string(),
             source,
         })?;
+        shared.files.reached_at(&format!("http://{address}"));
         let socket = listen_admin(&config.socket)?;
 
         let node = Self {
@@ -132,7 +136,9 @@ impl Node {
         };
         let routes = doors
             .iter()
-            .fold(Router::new(), |routes, door| routes.merge(door.routes()));
+            .fold(shelf::routes(Arc::clone(&node.shared.files)), |routes, door| {
+                routes.merge(door.routes())
+            });
         node.serve(listener, routes);
         node.serve(socket, admin::routes(Arc::clone(&node.shared), node.soft.clone()));
         node.start_stages(doors)?;
@@ -381,6 +387,7 @@ fn connector(shared: &Arc<Shared>, adapter: &Arc<Adapter>) -> Result<Connector, 
         Box::new(Http::new(adapter.connection.timeout)?),
         Arc::clone(&shared.clock),
         Arc::clone(shared.lane(adapter)),
+        Arc::clone(&shared.files),
     ))
 }
 

@@ -13,8 +13,9 @@ use super::target::{Headers, Target};
 use super::wire::Wire;
 use super::workshop::{Sight, Workshop};
 use crate::fault::Fault;
+use crate::files::{Files, Place};
 use crate::jq::{Error, Filter, Scope};
-use crate::read::{Table, Words};
+use crate::read::{Table, Value, Words};
 
 /// A compiled call.
 #[derive(Debug, Clone)]
@@ -27,6 +28,8 @@ pub struct Call {
     pub idempotent: bool,
     /// Form of the answer's body.
     pub receive: Format,
+    /// Where files stand in the answer as base64, to be cut out before any jq sees it.
+    pub files: Vec<Place>,
     method: Option<&'static str>,
     target: Target,
     headers: Headers,
@@ -46,6 +49,24 @@ pub(super) struct Kind {
     pub(super) records: bool,
     /// Variables that its jq sees, beside `$http` in rules.
     pub(super) variables: Vec<&'static str>,
+}
+
+/// `files`: the places of base64 in an answer.
+fn places(value: &Value<'_>) -> Vec<Place> {
+    let members = value.list().unwrap_or_default();
+    let places = members.iter().filter_map(|member| {
+        let place = Place::parse(member.text()?);
+        if place.is_none() {
+            let fault = member.fault("bad-place").found(member.json().to_string());
+            member.report(
+                fault
+                    .expected("names with a dot before each, and [] for every member of a list, as in \".files[].content\"")
+                    .remedy("say where in the answer the base64 stands"),
+            );
+        }
+        place
+    });
+    places.collect()
 }
 
 const METHODS: Words<&str> = &[
@@ -98,6 +119,7 @@ impl Call {
             writes: kind.writes,
             idempotent: idempotent?,
             receive: receive?,
+            files: Vec::new(),
             method,
             target: target?,
             headers,
@@ -109,6 +131,15 @@ impl Call {
         })
     }
 
+    /// The same, with the `files` that its answers bring.
+    pub(super) fn bringing_files(self, table: &Table<'_>) -> Self {
+        let files = table.get("files").map(|value| places(&value));
+        Self {
+            files: files.unwrap_or_default(),
+            ..self
+        }
+    }
+
     /// A scope in which `now` and `token` are null: every variable that exists must have a value.
     pub(super) fn blank_scope() -> Scope {
         ["now", "token"]
@@ -116,14 +147,27 @@ impl Call {
             .fold(Scope::new(), |scope, name| scope.with(name, Json::Null))
     }
 
-    /// The request for `.`. `scope` is that of the operation ([`super::Push::scope`], [`super::Pull::scope`],
+    /// The request for `.`, with links in place of files as an example shows them.
+    ///
+    /// # Errors
+    /// As with [`Call::request_with`].
+    pub fn request(&self, about: &Json, scope: &Scope) -> Result<Request, Fault> {
+        self.request_with(about, scope, &|body| Ok(Files::shown(body)))
+    }
+
+    /// The request for `.`; `fill` puts files into its body. `scope` is that of the operation ([`super::Push::scope`], [`super::Pull::scope`],
     /// [`super::Login::scope`]) with `now`, `token` and `id` as far as they mean something; it is the same for judging the
     /// answer and reading its records. `$settings` and `$system` are added here.
     ///
     /// # Errors
     /// The fault of a piece of jq; `bad-path` if a value would leave the path, `bad-header` if one would break a header,
-    /// `bad-body` for a body that its form cannot hold.
-    pub fn request(&self, about: &Json, scope: &Scope) -> Result<Request, Fault> {
+    /// `bad-body` for a body that its form cannot hold; the fault of `fill`.
+    pub fn request_with(
+        &self,
+        about: &Json,
+        scope: &Scope,
+        fill: &dyn Fn(&Json) -> Result<Json, Fault>,
+    ) -> Result<Request, Fault> {
         let scope = self.wire.settings.call(scope);
         let url = self.target.url(&self.wire.url, about, &scope)?;
         let mut headers = self.wire.headers.render(about, &scope)?;
@@ -133,7 +177,7 @@ impl Call {
         }
         let body = match &self.body {
             Some(body) => {
-                let body = body.one(about, &scope).map_err(super::fault)?;
+                let body = fill(&body.one(about, &scope).map_err(super::fault)?)?;
                 Some(self.send.encode(&body).map_err(|fault| self.named(fault))?)
             }
             None => None,

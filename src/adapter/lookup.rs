@@ -29,6 +29,7 @@ pub struct Lookup {
     pub every: Option<Duration>,
     /// How long an answer serves for another dossier with the same question. It lies in memory only.
     pub remember: Option<Duration>,
+    each: Option<Filter>,
     when: Option<Filter>,
     otherwise: Option<Filter>,
     meanwhile: Option<Filter>,
@@ -82,6 +83,8 @@ impl Lookup {
         "send",
         "receive",
         "answer",
+        "files",
+        "each",
         "when",
         "otherwise",
         "meanwhile",
@@ -125,7 +128,10 @@ impl Lookup {
             mapping("otherwise", &[]),
             mapping("meanwhile", &[]),
         );
-        let (asks, map) = (mapping("asks", &[]), mapping("map", &["asked", "id"]));
+        let each = mapping("each", &[]);
+        // A question about an item sees the dossier, too.
+        let beside: &[&str] = if table.has("each") { &["dossier"] } else { &[] };
+        let (asks, map) = (mapping("asks", beside), mapping("map", &["asked", "id"]));
         let duration = |key| table.get(key).and_then(|value| value.duration());
         let (every, remember) = (duration("every"), duration("remember"));
         let quotas = table
@@ -142,9 +148,10 @@ impl Lookup {
         let call = Call::read(table, &kind, wire, workshop);
         Some(Self {
             name: format!("lookup.{name}"),
-            call: call?,
+            call: call?.bringing_files(table),
             every,
             remember,
+            each,
             when,
             otherwise,
             meanwhile,
@@ -155,7 +162,48 @@ impl Lookup {
         })
     }
 
-    /// What is to be asked or said about the dossier, as the mappings see it.
+    /// Does it ask about items, a row each?
+    #[must_use]
+    pub fn is_by_item(&self) -> bool {
+        self.each.is_some()
+    }
+
+    /// The items that it asks about, each with a text `.id`. Empty without `each`, and where `when` does not hold.
+    ///
+    /// # Errors
+    /// The fault of the jq; `item-without-id`, `item-twice`.
+    pub fn items(&self, dossier: &Json) -> Result<Vec<Json>, Fault> {
+        let Some(each) = &self.each else {
+            return Ok(Vec::new());
+        };
+        let scope = self.settings.mapping();
+        if let Some(when) = &self.when
+            && !when.holds(dossier, &scope).map_err(super::fault)?
+        {
+            return Ok(Vec::new());
+        }
+        let items = each.all(dossier, &scope).map_err(super::fault)?;
+        super::push::judge_items(&items, &format!("{}.each", self.name))?;
+        Ok(items)
+    }
+
+    /// The question about one of these items.
+    ///
+    /// # Errors
+    /// The fault of the jq.
+    pub fn inquiry_about(&self, item: &Json, dossier: &Json) -> Result<Question, Fault> {
+        self.question(item, &self.settings.mapping().with("dossier", dossier))
+    }
+
+    fn question(&self, about: &Json, scope: &Scope) -> Result<Question, Fault> {
+        let asked = self.asks.one(about, scope).map_err(super::fault)?;
+        Ok(Question {
+            hash: hash(&asked),
+            asked,
+        })
+    }
+
+    /// What is to be asked or said about the dossier, as the mappings see it; of a look-up that asks about items, see there.
     ///
     /// # Errors
     /// The fault of the jq.
@@ -167,11 +215,7 @@ impl Lookup {
             let said = self.said(self.otherwise.as_ref(), dossier, &scope)?;
             return Ok(said.map_or(Inquiry::Nothing, Inquiry::Say));
         }
-        let asked = self.asks.one(dossier, &scope).map_err(super::fault)?;
-        Ok(Inquiry::Ask(Question {
-            hash: hash(&asked),
-            asked,
-        }))
+        self.question(dossier, &scope).map(Inquiry::Ask)
     }
 
     /// What is said of the dossier as long as nobody answers.

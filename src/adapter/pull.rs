@@ -60,6 +60,7 @@ impl Pull {
         "receive",
         "answer",
         "records",
+        "files",
         "every",
         "map",
         "code",
@@ -116,7 +117,7 @@ impl Pull {
         Some(Self {
             name: name.to_owned(),
             every: every?,
-            call: call?,
+            call: call?.bringing_files(table),
             overlap: overlap.unwrap_or_default(),
             start,
             window,

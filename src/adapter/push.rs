@@ -158,20 +158,7 @@ impl Push {
         let items = each
             .all(dossier, &self.about(dossier, None))
             .map_err(super::fault)?;
-        let fault = |code| Fault::new(code).field(format!("push.{}.each", self.name));
-        let mut ids = std::collections::BTreeSet::new();
-        for item in &items {
-            let Some(id) = item.get("id").and_then(Json::as_str).filter(|id| !id.is_empty()) else {
-                return Err(fault("item-without-id")
-                    .expected("a text `.id` in each item: it names the row")
-                    .remedy("give the items of the dossier themselves, as in '.progress[]'"));
-            };
-            if !ids.insert(id) {
-                return Err(fault("item-twice")
-                    .found("two items of one `.id`")
-                    .remedy("give each item once"));
-            }
-        }
+        judge_items(&items, &format!("push.{}.each", self.name))?;
         Ok(items)
     }
 
@@ -284,6 +271,25 @@ impl Push {
             None => scope,
         }
     }
+}
+
+/// Every item has a name of its own.
+pub(super) fn judge_items(items: &[Json], field: &str) -> Result<(), Fault> {
+    let fault = |code| Fault::new(code).field(field);
+    let mut ids = std::collections::BTreeSet::new();
+    for item in items {
+        let Some(id) = item.get("id").and_then(Json::as_str).filter(|id| !id.is_empty()) else {
+            return Err(fault("item-without-id")
+                .expected("a text `.id` in each item: it names the row")
+                .remedy("give the items of the dossier themselves, as in '.progress[]'"));
+        };
+        if !ids.insert(id) {
+            return Err(fault("item-twice")
+                .found("two items of one `.id`")
+                .remedy("give each item once"));
+        }
+    }
+    Ok(())
 }
 
 /// SHA-256 of the canonical text, in hex.

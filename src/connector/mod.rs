@@ -16,6 +16,7 @@ use tokio::sync::Mutex;
 use crate::adapter::{Adapter, Answer, Call, Failure, Request, Verdict, Word};
 use crate::clock::Clock;
 use crate::fault::Fault;
+use crate::files::Files;
 use crate::jq::{Lane, Mark, Scope, Stuck};
 
 mod http;
@@ -59,6 +60,7 @@ pub struct Connector {
     transport: Box<dyn Transport>,
     clock: Arc<dyn Clock>,
     lane: Arc<Lane>,
+    files: Arc<Files>,
     session: Mutex<Option<Session>>,
 }
 
@@ -75,15 +77,18 @@ struct Session {
 const RENEW_BEFORE: Duration = Duration::from_secs(15);
 
 impl Connector {
-    /// A connector for this adapter over this transport. `lane`: the threads on which the adapter's jq runs.
+    /// A connector for this adapter over this transport. `lane`: the threads on which the adapter's jq runs; `files`: from where
+    /// bodies are filled, and where what answers bring is kept.
     #[must_use]
     pub fn new(
         adapter: Arc<Adapter>,
         transport: Box<dyn Transport>,
         clock: Arc<dyn Clock>,
         lane: Arc<Lane>,
+        files: Arc<Files>,
     ) -> Self {
         Self {
+            files,
             adapter,
             transport,
             clock,
@@ -193,13 +198,35 @@ impl Connector {
         }
     }
 
+    /// The answer with references in place of the files that it brought. What cannot be kept is no answer: it is asked for
+    /// again.
+    async fn keep_files(&self, call: &Call, mut answer: Answer) -> Result<Answer, Failure> {
+        let (files, places) = (Arc::clone(&self.files), call.files.clone());
+        let (status, headers) = (answer.status, answer.headers.clone());
+        let kept = tokio::task::spawn_blocking(move || {
+            files.cut(&mut answer.body, &places)?;
+            Ok::<_, Fault>(answer)
+        });
+        let problem = match kept.await {
+            Ok(Ok(answer)) => return Ok(answer),
+            Ok(Err(fault)) => fault.to_string(),
+            Err(_) => "its files could not be kept".to_owned(),
+        };
+        Err(Failure::Undecodable {
+            status,
+            headers,
+            problem,
+        })
+    }
+
     /// Builds the request, sends it once, judges the answer.
     async fn once(&self, call: &Call, input: &Value, scope: &Scope) -> Exchange {
         let about = Mark::of(&input.to_string());
         let request = {
             let (call, input, scope) = (call.clone(), input.clone(), scope.clone());
             let name = call.name.clone();
-            let work = move || call.request(&input, &scope);
+            let files = Arc::clone(&self.files);
+            let work = move || call.request_with(&input, &scope, &|body| files.fill(body));
             self.lane.run(&name, about, work).await
         };
         let request = match request {
@@ -212,6 +239,10 @@ impl Connector {
         let outcome = match self.transport.send(request).await {
             Ok(reply) => call.decode(reply.status, reply.headers, &reply.body),
             Err(failure) => Err(failure),
+        };
+        let outcome = match outcome {
+            Ok(answer) if !call.files.is_empty() => self.keep_files(call, answer).await,
+            outcome => outcome,
         };
         let judged = {
             let (call, scope, outcome) = (call.clone(), scope.clone(), outcome.clone());

@@ -312,6 +312,8 @@ fn config(folder: &Path, adapters: &Path, province: &Province, circumstances: &C
         listen: SocketAddr::from(([127, 0, 0, 1], 0)),
         socket: folder.join("admin.sock"),
         adapters: adapters.to_owned(),
+        files: Some(folder.join("files")),
+        files_url: None,
         systems: province.systems(circumstances.variant.as_ref()),
         environment: Arc::new(move |name| secrets.get(name).map(ToString::to_string)),
     }

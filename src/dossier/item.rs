@@ -11,7 +11,8 @@ use crate::fault::Fault;
 
 /// The items of a list by their keys; deleted ones are `null`.
 ///
-/// Component `TYPE#SHA256` of its file, else `TYPE#ORDINAL`; fee `CODE#OCCURRENCE`; supplement `REQUESTED#UNIT`; result
+/// Component `TYPE#ORDINAL` where the ordinal is stated: a paper whose file is replaced stays that paper; else `TYPE#SHA256`
+/// of its file, else `TYPE#ORDINAL` by the order of the list; fee `CODE#OCCURRENCE`; supplement `REQUESTED#UNIT`; result
 /// `CODE#NUMBER` with `-` where there is no code. Ordinals and occurrences that are not stated count the items of the
 /// same type or code in the list, from 1.
 ///
@@ -75,8 +76,8 @@ fn key(list: &str, item: &Map<String, Value>, seen: &mut BTreeMap<String, u64>) 
         .and_then(|file| file.get("$file"))
         .and_then(Value::as_str);
     match (file, item.get(second).and_then(Value::as_u64)) {
-        (Some(hash), _) => (format!("{head}#{hash}"), true),
-        (None, Some(stated)) => (format!("{head}#{stated}"), false),
+        (_, Some(stated)) => (format!("{head}#{stated}"), false),
+        (Some(hash), None) => (format!("{head}#{hash}"), true),
         (None, None) => (format!("{head}#{count}"), false),
     }
 }
@@ -120,6 +121,11 @@ mod tests {
                 "components",
                 json!([{ "type": "T", "file": { "$file": file } }, { "type": "T", "file": { "$file": file } }]),
                 vec![&*format!("T#{file}")],
+            ),
+            (
+                "components",
+                json!([{ "type": "T", "ordinal": 2, "file": { "$file": file } }]),
+                vec!["T#2"],
             ),
             (
                 "components",

@@ -3,6 +3,11 @@
 # null, one or a list -> stream
 def many: if . == null then empty elif isarray then .[] else . end;
 
+# A file of the dossier as the address under which the bus gives it out, or as its bytes in base64: filled in when the body
+# is written. Of one that the bus does not have there is the link that its system has stated.
+def as_link: if . == null then null elif .["$file"] then {"$link": .["$file"], name} else .link end;
+def as_base64: if . == null or .["$file"] == null then null else {"$base64": .["$file"]} end;
+
 # jq's own, which the engine does not bring along
 def IN(stream): any(stream == .; .);
 def IN(source; stream): any(source == stream; .);

@@ -19,6 +19,7 @@ use tokio::sync::watch;
 use crate::adapter::Adapter;
 use crate::broker::{Broker, BrokerError};
 use crate::clock::{Clock, HybridClock, Steady};
+use crate::files::Files;
 use crate::jq::{Lane, Workers};
 use crate::store::{Attempts, Claim, Come, Store, StoreError, UNKNOWN_ADAPTER};
 
@@ -76,6 +77,8 @@ pub struct Shared {
     pub hybrid: HybridClock,
     /// Adapters that this node hosts.
     pub adapters: Vec<Arc<Adapter>>,
+    /// The files of this store.
+    pub files: Arc<Files>,
     /// The threads that run mappings, by adapter.
     lanes: BTreeMap<String, Arc<Lane>>,
     /// This process start: the holder of the intents that it commits.
@@ -92,7 +95,8 @@ pub struct Shared {
 
 impl Shared {
     /// Takes up the store where the process before left it: its clocks go on, and what waited for a better mapping or for
-    /// an adapter that is hosted now is tried again. Each adapter gets threads of its own, like `workers`.
+    /// an adapter that is hosted now is tried again. Each adapter gets threads of its own, like `workers`. Files it keeps none
+    /// until somebody says where.
     ///
     /// # Errors
     /// The store is away.
@@ -132,6 +136,7 @@ impl Shared {
             steady,
             hybrid,
             adapters: adapters.into_iter().map(Arc::new).collect(),
+            files: Arc::new(Files::new(None, None)),
             start: uuid::Uuid::now_v7().simple().to_string(),
             outbox: Bell::new(),
             deliveries: Bell::new(),

@@ -22,6 +22,7 @@ mod daemon;
 mod decisions;
 mod doubt;
 mod durability;
+mod files;
 mod flapping;
 mod history;
 mod items;

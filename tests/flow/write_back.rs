@@ -113,6 +113,8 @@ impl Province {
             listen: SocketAddr::from(([127, 0, 0, 1], 0)),
             socket: folder.path().join("admin.sock"),
             adapters: folder.path().to_owned(),
+            files: None,
+            files_url: None,
             systems: vec![
                 system(
                     "one-stop",

@@ -294,6 +294,7 @@ impl Node {
                 Box::new(line),
                 Arc::clone(&shared.clock),
                 Arc::clone(shared.lane(adapter)),
+                Arc::clone(&shared.files),
             ));
             for index in 0..adapter.pulls.len() {
                 let (shared, adapter) = (Arc::clone(shared), Arc::clone(adapter));

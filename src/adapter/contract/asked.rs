@@ -46,7 +46,14 @@ pub(super) fn judge(adapter: &Adapter, lookup: &Lookup, case: &Case) -> Result<(
         let said = lookup.meanwhile(&dossier)?.unwrap_or_default();
         case.compare("meanwhile", &said)?;
     }
-    let question = match lookup.inquiry(&dossier) {
+    let inquiry = match case.part("item") {
+        Some(item) => lookup.inquiry_about(item, &dossier).map(Inquiry::Ask),
+        None if lookup.is_by_item() => {
+            return Err(case.incomplete("CASE.item.json: the item that is asked about"));
+        }
+        None => lookup.inquiry(&dossier),
+    };
+    let question = match inquiry {
         Ok(Inquiry::Ask(question)) => question,
         Ok(Inquiry::Say(fact)) => {
             valid(case, "otherwise", &fact)?;

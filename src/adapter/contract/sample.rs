@@ -17,8 +17,9 @@ const TOLD: [&str; 3] = ["native", "patch", "refused"];
 const ASKED: [&str; 5] = ["native", "natives", "patch", "refused", "acknowledge"];
 
 /// Parts of a case of a look-up.
-const ASKING: [&str; 10] = [
+const ASKING: [&str; 11] = [
     "dossier",
+    "item",
     "asked",
     "request",
     "otherwise",

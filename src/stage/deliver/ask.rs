@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
 
+use super::desk::expand;
 use super::end::{back_off, refused};
 use super::plan::Plan;
 use crate::adapter::{Adapter, Inquiry, Lookup, Question, Word, about};
@@ -126,6 +127,18 @@ pub(super) fn plan(
         person: replica.dossier.register("applicant.person").map(content),
     };
     row.judged_by = None;
+    if lookup.is_by_item() {
+        let items = lookup.items(&view)?;
+        if row.item.is_empty() {
+            return Ok(expand(row, version, &items, true));
+        }
+        let Some(item) = items.iter().find(|item| item["id"] == row.item.as_str()) else {
+            let reason = "the dossier no longer has this item".to_owned();
+            return Ok(Plan::write(row, version, State::Skipped { reason }));
+        };
+        let question = lookup.inquiry_about(item, &view)?;
+        return Ok(asking(lookup, row, version, question, whom, None, now));
+    }
     match lookup.inquiry(&view)? {
         Inquiry::Nothing if row.applied.is_some() => Ok(Plan::write(row, version, State::Applied)),
         Inquiry::Nothing => {
@@ -142,22 +155,36 @@ pub(super) fn plan(
             Ok(Plan::Answered(Box::new(Answered { row, version, fact })))
         }
         Inquiry::Ask(question) => {
-            if row.native_hash.as_ref() == Some(&question.hash) {
-                let rest = rest(lookup, &row);
-                if !matches!(&rest, State::Waiting { until: Some(until), .. } if *until <= now) {
-                    return Ok(Plan::write(row, version, rest));
-                }
-            }
-            Ok(Plan::Ask(Box::new(Asking {
-                row,
-                version,
-                question,
-                id: uuid::Uuid::now_v7().simple().to_string(),
-                whom,
-                meanwhile: lookup.meanwhile(&view)?,
-            })))
+            let meanwhile = lookup.meanwhile(&view)?;
+            Ok(asking(lookup, row, version, question, whom, meanwhile, now))
         }
     }
+}
+
+/// Asks, unless the question was answered and it is not time to ask again.
+fn asking(
+    lookup: &Lookup,
+    row: Delivery,
+    version: i64,
+    question: Question,
+    whom: Whom,
+    meanwhile: Option<Value>,
+    now: Timestamp,
+) -> Plan {
+    if row.native_hash.as_ref() == Some(&question.hash) {
+        let rest = rest(lookup, &row);
+        if !matches!(&rest, State::Waiting { until: Some(until), .. } if *until <= now) {
+            return Plan::write(row, version, rest);
+        }
+    }
+    Plan::Ask(Box::new(Asking {
+        row,
+        version,
+        question,
+        id: uuid::Uuid::now_v7().simple().to_string(),
+        whom,
+        meanwhile,
+    }))
 }
 
 /// How a row rests whose question was answered.

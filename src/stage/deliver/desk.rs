@@ -39,7 +39,7 @@ impl Desk<'_> {
         let item = if push.is_by_item() {
             let items = push.items(&self.view)?;
             if row.item.is_empty() {
-                return Ok(expand(push, row, version, &items));
+                return Ok(expand(row, version, &items, push.update().is_some()));
             }
             if row.applied.is_some() && push.update().is_none() {
                 return Ok(Plan::write(row, version, State::Applied));
@@ -170,8 +170,9 @@ impl Desk<'_> {
     }
 }
 
-/// The row of a push with items is done when each of them has a row of its own.
-fn expand(push: &Push, row: Delivery, version: i64, items: &[Value]) -> Plan {
+/// The row of an operation with items is done when each of them has a row of its own; `again`: which comes due at each change
+/// of the dossier.
+pub(super) fn expand(row: Delivery, version: i64, items: &[Value], again: bool) -> Plan {
     let items = items
         .iter()
         .zip(1..)
@@ -183,7 +184,7 @@ fn expand(push: &Push, row: Delivery, version: i64, items: &[Value]) -> Plan {
                 item: item["id"].as_str()?.to_owned(),
                 ordinal,
                 version,
-                again: push.update().is_some(),
+                again,
             })
         })
         .collect();

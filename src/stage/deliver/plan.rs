@@ -13,6 +13,7 @@ use super::{ask, push_of, reports};
 use crate::adapter::{Adapter, OnDoubt, Otherwise, Push, Required};
 use crate::dossier::{DossierId, Shadow};
 use crate::fault::Fault;
+use crate::files::Files;
 use crate::stage::{Shared, StageError};
 use crate::store::{Delivery, Item, Parent, Presence, Replica, State};
 
@@ -81,6 +82,7 @@ pub(super) struct Known {
     pub(super) shadows: HashMap<(String, DossierId), Shadow>,
     /// Some adapter of the province asks the population database.
     pub(super) identity_owned: bool,
+    pub(super) files: Arc<Files>,
     pub(super) now: Timestamp,
 }
 
@@ -107,6 +109,7 @@ impl Known {
             parents: shared.store.parents(&adapter.name, &ids).await?,
             shadows: shared.store.shadows(&keys).await?,
             identity_owned: shared.adapters.iter().any(owns_identity),
+            files: Arc::clone(&shared.files),
             now,
         })
     }
@@ -159,10 +162,16 @@ pub(super) fn plan(adapter: &Adapter, mut row: Delivery, known: &Known) -> Plan 
         doubt,
         now: known.now,
     };
-    match desk.plan(row.clone()) {
-        Ok(plan) => plan,
-        Err(fault) => Plan::unmappable(row, fault, &adapter.version),
-    }
+    let planned = desk.plan(row.clone()).and_then(|plan| {
+        // Before anything is called: what lacks a file is no matter of the target.
+        if let Plan::Exchange(work) = &plan
+            && let Some(native) = &work.native
+        {
+            known.files.check(&native.record)?;
+        }
+        Ok(plan)
+    });
+    planned.unwrap_or_else(|fault| Plan::unmappable(row, fault, &adapter.version))
 }
 
 /// What the dossier lacks before it may go to this target.

@@ -11,6 +11,7 @@ use lienthong::clock::{Clock, ManualClock};
 use lienthong::config::Config;
 use lienthong::connector::{Connector, Http};
 use lienthong::dossier::Dossier;
+use lienthong::files::Files;
 use lienthong::jq::Workers;
 use lienthong::stage::deliver::Deliver;
 use lienthong::stage::ingest::again::Again;
@@ -182,6 +183,7 @@ impl Bench {
             Box::new(Http::new(adapter.connection.timeout).unwrap()),
             Arc::clone(&self.shared.clock),
             Arc::clone(self.shared.lane(adapter)),
+            Arc::clone(&self.shared.files),
         );
         (Arc::clone(adapter), Arc::new(connector))
     }
@@ -266,5 +268,7 @@ async fn open(config: &Config, clock: Arc<dyn Clock>) -> Arc<Shared> {
     let workers = Workers::new(1, Duration::from_secs(5));
     store.take(true).await.unwrap();
     let shared = Shared::open(store, broker, clock, adapters, workers).await;
-    Arc::new(shared.unwrap())
+    let mut shared = shared.unwrap();
+    shared.files = Arc::new(Files::new(config.files.clone(), Some("https://bus.example.vn")));
+    Arc::new(shared)
 }

@@ -242,6 +242,8 @@ pub(super) fn configure(folder: &Path, targets: &[(&str, &str, &str)]) -> Config
         listen: SocketAddr::from(([127, 0, 0, 1], 0)),
         socket: folder.join("admin.sock"),
         adapters: folder.join("adapters"),
+        files: Some(folder.join("files")),
+        files_url: None,
         systems,
         environment: Arc::new(move |name| secrets.get(name).map(ToString::to_string)),
     }

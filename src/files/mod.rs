@@ -4,6 +4,8 @@
 //! cut out of the value before any jq runs ([`Files::cut`]); on the way out a reference that became `as_link` or `as_base64`
 //! is filled in when the body is written ([`Files::fill`]).
 
+pub mod shelf;
+
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
 use std::os::unix::fs::OpenOptionsExt;
@@ -180,6 +182,24 @@ impl Files {
                 filled.collect::<Result<Map<_, _>, Fault>>().map(Value::Object)
             }
             plain => Ok(plain.clone()),
+        }
+    }
+
+    /// The same as an example shows it: the address of nowhere, and of base64 the hash.
+    #[must_use]
+    pub fn shown(value: &Value) -> Value {
+        match value {
+            Value::Array(members) => members.iter().map(Self::shown).collect(),
+            Value::Object(fields) => match text(fields, LINK) {
+                Some(hash) => Self::new(None, Some("https://files.example.vn"))
+                    .link(hash, text(fields, "name"))
+                    .into(),
+                None => fields
+                    .iter()
+                    .map(|(key, value)| (key.clone(), Self::shown(value)))
+                    .collect(),
+            },
+            plain => plain.clone(),
         }
     }
 
