@@ -101,5 +101,7 @@ def handed_in:
 + (text("MaHoSoKhac") as $code | if ($code // "") == "" then {} else {links: {"national-portal": $code}} end)
 + ({at: time("NgayCapNhat")} | given)
 
-+ handed_in
+# A dossier that came from another system is known by what it is there; and as no procedure is stated here, its report
+# brings no second dossier into being.
++ (if came_from_elsewhere then {} else handed_in end)
 + done_here

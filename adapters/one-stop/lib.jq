@@ -64,8 +64,14 @@ def area($province; $district; $commune):
 # blanks and plus signs would break in a URL.
 def link: $settings.files + (split("/") | map(nfc | @uri) | join("/"));
 
-# Parts of a patch. inbound.jq makes them of a report, echo.jq of the columns that an action of ours fills: so what the
-# one-stop reports of our action is known again.
+# Under which kind the one-stop takes in dossiers of the system that a dossier came from; null: it takes in none.
+def kind_of_source: .origin.system | try to_native("source") catch null;
+
+# Whether a row came into being in another system, whose code for it then stands in it.
+def came_from_elsewhere: text("MaHoSoNguon") // "" | . != "";
+
+# Parts of a patch. inbound.jq makes them of a report, the echoes of the columns that a call of ours fills: so what the
+# one-stop reports of our call is known again.
 
 # Who has the dossier now.
 def handling: {handling: ({unit: text("TenDonVi"), officer: text("NguoiDangXuLy"), step: text("BuocHienTai")} | given)};

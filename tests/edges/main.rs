@@ -24,6 +24,7 @@ mod doubt;
 mod durability;
 mod flapping;
 mod history;
+mod intake;
 mod items;
 mod joined;
 mod judicial_records;

@@ -11,6 +11,7 @@ mod judicial_records;
 mod national_portal;
 mod one_stop;
 mod one_stop_actions;
+mod one_stop_intake;
 mod support;
 mod wire;
 mod wrappings;

@@ -10,8 +10,10 @@ use lienthong::broker::{self, Subscriber};
 use lienthong::clock::{Clock, ManualClock};
 use lienthong::config::Config;
 use lienthong::connector::{Connector, Http};
+use lienthong::demo::SECRETS;
 use lienthong::dossier::Dossier;
 use lienthong::jq::Workers;
+use lienthong::sandbox::{Options, Sandbox};
 use lienthong::stage::deliver::Deliver;
 use lienthong::stage::ingest::again::Again;
 use lienthong::stage::ingest::pull::Puller;
@@ -20,10 +22,10 @@ use lienthong::stage::publish::Publish;
 use lienthong::stage::subscribe::Subscribe;
 use lienthong::stage::{Progress, Shared};
 use lienthong::store::{self, Decision, Delivery, InboxState, State, Verb};
-use serde_json::Value;
+use serde_json::{Map, Value};
 use tempfile::TempDir;
 
-use super::site::{START, configure};
+use super::site::{START, configure, shipped};
 
 /// More steps than any test needs: a stage that takes them all never comes to rest.
 const STEPS: usize = 300;
@@ -40,6 +42,33 @@ impl Bench {
     /// The shipped one-stop and these systems: name, manifest, address.
     pub(crate) async fn open(systems: &[(&str, &str, &str)]) -> Self {
         Self::prepare(systems, |_| {}).await
+    }
+
+    /// The same beside a stand-in of the one-stop, in whose time everything happens.
+    pub(crate) async fn beside_the_one_stop(systems: &[(&str, &str, &str)]) -> (Self, Sandbox) {
+        let folder = tempfile::tempdir().unwrap();
+        let mut config = configure(folder.path(), systems);
+        let clock = ManualClock::new(START.parse().unwrap());
+        let [_, (_, user), (_, password), ..] = SECRETS;
+        let options = Options {
+            settings: Map::from_iter([
+                ("user".to_owned(), user.into()),
+                ("password".to_owned(), password.into()),
+            ]),
+            clock: Arc::new(clock.clone()),
+            officials: false,
+            ..Options::default()
+        };
+        let one_stop = Sandbox::start(&shipped("one-stop"), options).await.unwrap();
+        config.systems[0].url = Some(one_stop.url());
+        let shared = open(&config, Arc::new(clock.clone())).await;
+        let bench = Self {
+            folder,
+            config,
+            clock,
+            shared,
+        };
+        (bench, one_stop)
     }
 
     /// The same, after something was done to the adapters' folders.

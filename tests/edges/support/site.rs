@@ -247,7 +247,7 @@ pub(super) fn configure(folder: &Path, targets: &[(&str, &str, &str)]) -> Config
     }
 }
 
-fn shipped(name: &str) -> PathBuf {
+pub(super) fn shipped(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("adapters").join(name)
 }
 
