@@ -4,13 +4,15 @@ use std::future::poll_fn;
 use std::pin::pin;
 use std::task::Poll;
 
+use lienthong::clock::ManualClock;
+use lienthong::demo::SECRETS;
 use lienthong::sandbox::Sandbox;
 use lienthong::stage::Progress;
 use lienthong::store::{InboxState, State};
 use serde_json::{Value, json};
 
 use crate::reports::nothing_new;
-use crate::support::{Bench, MANIFEST, OFFICE, Target, code, row};
+use crate::support::{Bench, MANIFEST, OFFICE, SHIPPED, START, Target, code, row, stand_in};
 
 on_both_stores! {
     dossier_of_another_system_is_at_the_one_stop_once_and_goes_on_under_its_code
@@ -20,6 +22,7 @@ on_both_stores! {
     record_that_was_there_before_is_adopted_and_one_of_another_applicant_is_left_alone
     dossier_that_is_there_already_or_came_from_a_system_that_is_not_listed_is_not_recorded
     dossier_that_the_one_stop_refuses_is_parked_with_its_reason
+    dossier_of_the_licence_desk_is_recorded_and_led_on_by_what_the_desk_decides
 }
 
 /// Its code at the licence desk, and the one that the one-stop gives it.
@@ -59,6 +62,14 @@ fn decided(value: &str, hour: u32, note: &str) -> Value {
     })
 }
 
+/// The one-stop's stand-in, and the time.
+async fn one_stop() -> (Sandbox, ManualClock) {
+    let clock = ManualClock::new(START.parse().unwrap());
+    let [_, (_, user), (_, password), ..] = SECRETS;
+    let account = json!({"user": user, "password": password});
+    (stand_in(&clock, "one-stop", account).await, clock)
+}
+
 /// A province in which the licence desk has told of its dossier.
 async fn told() -> (Bench, Sandbox, Target) {
     let register_of_all = Target::start().await;
@@ -66,7 +77,8 @@ async fn told() -> (Bench, Sandbox, Target) {
         ("driving-licence", OFFICE, "http://127.0.0.1:9"),
         ("book", &register(), &register_of_all.url),
     ];
-    let (bench, one_stop) = Bench::beside_the_one_stop(&systems).await;
+    let (one_stop, clock) = one_stop().await;
+    let bench = Bench::beside(&one_stop, &clock, &systems).await;
     let said = bench.says("driving-licence", &application()).await;
     assert_eq!(said, InboxState::Mapped);
     (bench, one_stop, register_of_all)
@@ -316,7 +328,8 @@ async fn dossier_that_is_there_already_or_came_from_a_system_that_is_not_listed_
         ("driving-licence", OFFICE, "http://127.0.0.1:9"),
         ("other", &other, "http://127.0.0.1:9"),
     ];
-    let (bench, one_stop) = Bench::beside_the_one_stop(&systems).await;
+    let (one_stop, clock) = one_stop().await;
+    let bench = Bench::beside(&one_stop, &clock, &systems).await;
     let mut linked = application();
     linked["links"] = json!({"one-stop": "H56.07-260301-0044"});
     assert_eq!(bench.says("driving-licence", &linked).await, InboxState::Mapped);
@@ -350,5 +363,87 @@ async fn dossier_that_the_one_stop_refuses_is_parked_with_its_reason() {
         only(&one_stop)["MaHoSo"],
         CODE,
         "the other one is none the worse for it"
+    );
+}
+
+async fn dossier_of_the_licence_desk_is_recorded_and_led_on_by_what_the_desk_decides() {
+    let (one_stop, clock) = one_stop().await;
+    let account = json!({"username": "driving_licence_user", "password": "driving_licence_password"});
+    let desk = stand_in(&clock, "driving-licence", account).await;
+    let register_of_all = Target::start().await;
+    let (url, register) = (desk.url(), register());
+    let systems = [
+        ("driving-licence", SHIPPED, url.as_str()),
+        ("book", &register, &register_of_all.url),
+    ];
+    let bench = Bench::beside(&one_stop, &clock, &systems).await;
+    let received = include_str!(
+        "../../adapters/driving-licence/samples/pull.dossiers/exchange-registered-online.native.json"
+    );
+    let mut received: Value = serde_json::from_str(received).unwrap();
+    // ninety days before the test begins, in which the first asking begins too
+    received["ngayNhanHoSo"] = json!("2025-12-10");
+    desk.insert("HoSo", received).await.unwrap();
+    for state in ["4", "10"] {
+        let line = json!({"maHoSo": "GPLX38-260518-00021", "MaTrangThai": state});
+        desk.insert("KichBan", line).await.unwrap();
+    }
+
+    bench.puller("driving-licence").step().await.unwrap();
+    bench.spread().await;
+    bench.work("one-stop").await;
+    let recorded = only(&one_stop);
+    let columns = [
+        "MaHoSo",
+        "MaHoSoNguon",
+        "DonViId",
+        "SoGiayToChuHoSo",
+        "XaPhuongChuHoSo",
+        "NgayTiepNhan",
+    ];
+    assert_eq!(
+        columns.map(|column| recorded[column].as_str().unwrap()),
+        [
+            "000.00.07.H56-260306-0001",
+            "GPLX38-260518-00021",
+            "000.00.07.H56",
+            "038190000123",
+            "14902",
+            "20251210000000"
+        ]
+    );
+    for steps in [&[4][..], &[4, 9, 10]] {
+        desk.round("officials").await.unwrap();
+        bench.advance(30 * 60);
+        bench.work("driving-licence").await;
+        bench.work("one-stop").await;
+        let led = only(&one_stop);
+        let gone = led["TienTrinh"].as_array().unwrap().iter();
+        assert!(
+            gone.map(|step| &step["TrangThai"]).eq(steps),
+            "{}",
+            led["TienTrinh"]
+        );
+        // When it was done the desk does not say: that time is the one-stop's own word, once.
+        let own_word = steps.contains(&9).then_some(InboxState::Mapped);
+        for said in own_word.into_iter().chain([nothing_new()]) {
+            assert_eq!(bench.says("one-stop", &led).await, said);
+        }
+    }
+    let returned = bench.dossier("GPLX38-260518-00021").await;
+    assert_eq!(
+        returned.register("schedule.returned"),
+        Some(&json!("2026-03-06T03:00:00Z"))
+    );
+    bench.work("book").await;
+    assert_eq!(
+        register_of_all.counts(),
+        [("000.00.07.H56-260306-0001".to_owned(), 1)].into()
+    );
+    assert_eq!(register_of_all.records()[0]["status"], "returned");
+    let counts = bench.shared.store.counts().await.unwrap();
+    assert_eq!(
+        (counts.dossiers, desk.faults(), one_stop.faults()),
+        (1, vec![], vec![])
     );
 }

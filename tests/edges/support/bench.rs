@@ -10,7 +10,6 @@ use lienthong::broker::{self, Subscriber};
 use lienthong::clock::{Clock, ManualClock};
 use lienthong::config::Config;
 use lienthong::connector::{Connector, Http};
-use lienthong::demo::SECRETS;
 use lienthong::dossier::Dossier;
 use lienthong::jq::Workers;
 use lienthong::sandbox::{Options, Sandbox};
@@ -22,9 +21,10 @@ use lienthong::stage::publish::Publish;
 use lienthong::stage::subscribe::Subscribe;
 use lienthong::stage::{Progress, Shared};
 use lienthong::store::{self, Decision, Delivery, InboxState, State, Verb};
-use serde_json::{Map, Value};
+use serde_json::Value;
 use tempfile::TempDir;
 
+use super::install_tls;
 use super::site::{START, configure, shipped};
 
 /// More steps than any test needs: a stage that takes them all never comes to rest.
@@ -45,30 +45,21 @@ impl Bench {
     }
 
     /// The same beside a stand-in of the one-stop, in whose time everything happens.
-    pub(crate) async fn beside_the_one_stop(systems: &[(&str, &str, &str)]) -> (Self, Sandbox) {
+    pub(crate) async fn beside(
+        one_stop: &Sandbox,
+        clock: &ManualClock,
+        systems: &[(&str, &str, &str)],
+    ) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let mut config = configure(folder.path(), systems);
-        let clock = ManualClock::new(START.parse().unwrap());
-        let [_, (_, user), (_, password), ..] = SECRETS;
-        let options = Options {
-            settings: Map::from_iter([
-                ("user".to_owned(), user.into()),
-                ("password".to_owned(), password.into()),
-            ]),
-            clock: Arc::new(clock.clone()),
-            officials: false,
-            ..Options::default()
-        };
-        let one_stop = Sandbox::start(&shipped("one-stop"), options).await.unwrap();
         config.systems[0].url = Some(one_stop.url());
         let shared = open(&config, Arc::new(clock.clone())).await;
-        let bench = Self {
+        Self {
             folder,
             config,
-            clock,
+            clock: clock.clone(),
             shared,
-        };
-        (bench, one_stop)
+        }
     }
 
     /// The same, after something was done to the adapters' folders.
@@ -284,6 +275,21 @@ impl Bench {
         })
         .collect()
     }
+}
+
+/// The shipped stand-in of this system, which knows the node's account. Its officials rest until a test calls `round`.
+pub(crate) async fn stand_in(clock: &ManualClock, name: &str, account: Value) -> Sandbox {
+    install_tls();
+    let Value::Object(settings) = account else {
+        panic!("settings are an object")
+    };
+    let options = Options {
+        settings,
+        clock: Arc::new(clock.clone()),
+        officials: false,
+        ..Options::default()
+    };
+    Sandbox::start(&shipped(name), options).await.unwrap()
 }
 
 async fn open(config: &Config, clock: Arc<dyn Clock>) -> Arc<Shared> {
