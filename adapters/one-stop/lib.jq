@@ -64,10 +64,20 @@ def area($province; $district; $commune):
 # blanks and plus signs would break in a URL.
 def link: $settings.files + (split("/") | map(nfc | @uri) | join("/"));
 
-# Parts of a patch. inbound.jq makes them of a report, echo.jq of the columns that an action of ours fills: so what the
-# one-stop reports of our action is known again.
+# Under which kind the one-stop takes in dossiers of the system that a dossier came from; null: it takes in none.
+def kind_of_source: .origin.system | try to_native("source") catch null;
 
-# The times of the dossier, as far as the row has their columns.
+# Whether a row came into being in another system, whose code for it then stands in it.
+def came_from_elsewhere: text("MaHoSoNguon") // "" | . != "";
+
+# Parts of a patch. inbound.jq makes them of a report, the echoes of the columns that a call of ours fills: so what the
+# one-stop reports of our call is known again.
+
+# Who has the dossier now.
+def handling: {handling: ({unit: text("TenDonVi"), officer: text("NguoiDangXuLy"), step: text("BuocHienTai")} | given)};
+
+# The times of the dossier, as far as the row has their columns. An empty column is known to be empty: a due date that was
+# taken back goes.
 def times:
   {
     schedule: (
@@ -80,7 +90,7 @@ def times:
     )
   };
 
-# The newest request for supplements.
+# The newest request for supplements; the one-stop's row holds one, earlier ones stay as they were reported.
 def supplements:
   if (.NgayYeuCauBoSung // "") == "" then {}
   else
@@ -136,3 +146,25 @@ def work_of_step:
     due: time("NgayHetHanBuocXuLy"),
     kind: sent_back
   } | given;
+
+# Steps of the work in the order of their time.
+def steps: [.TienTrinh | many | column("ThoiGian"; need("ThoiGian")) as $at | .] | sort_by(.ThoiGian);
+
+# The states: history where there are steps, so that states which nobody saw between two reports are known too, and the
+# present one where the newest step does not tell it. Without steps only the present one is known.
+def states:
+  (needed("TrangThaiHoSoId") as $given | code("TrangThaiHoSoId"; "status")) as $present
+  | text("LyDoTuChoi") as $reason
+  | [steps[] | state_after_step($reason)] as $history
+  | ($history | last) as $newest
+  | if $newest == null then
+      state($present; time("NgayCapNhat"); .TrangThaiHoSoId; null; $reason)
+    elif $newest.value == $present then
+      $history
+    else
+      $history + [state($present; [time("NgayCapNhat"), $newest.at] | max; .TrangThaiHoSoId; $newest.kind; $reason)]
+    end;
+
+# What the one-stop's officers do with a dossier, wherever it came from.
+def done_here:
+  handling + times + supplements + results + {status: states, progress: [steps[] | work_of_step]};

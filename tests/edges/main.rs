@@ -25,6 +25,7 @@ mod durability;
 mod files;
 mod flapping;
 mod history;
+mod intake;
 mod items;
 mod joined;
 mod judicial_records;

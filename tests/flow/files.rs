@@ -45,8 +45,8 @@ async fn broken_adapter_is_told_all_its_faults_at_once() {
         .replace("one-stop/adapter.toml", "reply  = ", "repyl  = ")
         .replace(
             "one-stop/adapter.toml",
-            "'.data[]'",
-            "'.data[] | no_such_function'",
+            "'.data[]'\ncursor",
+            "'.data[] | no_such_function'\ncursor",
         )
         .append("one-stop/inbound.jq", "\n| no_such_filter\n")
         .append("one-stop/tables/channel.csv", "7\n");

@@ -5,12 +5,14 @@
     reason = "a test that cannot go on fails where it stands"
 )]
 
+mod driving_licence;
 mod engine;
 mod faults;
 mod judicial_records;
 mod national_portal;
 mod one_stop;
 mod one_stop_actions;
+mod one_stop_intake;
 mod support;
 mod wire;
 mod wrappings;

@@ -48,7 +48,7 @@ impl World {
         .1
     }
 
-    async fn get(&self, path: &str, token: &str) -> (u16, Value) {
+    pub(crate) async fn get(&self, path: &str, token: &str) -> (u16, Value) {
         answer(
             self.client
                 .get(format!("{}{path}", self.one_stop.url()))
@@ -59,7 +59,11 @@ impl World {
 
     /// Asks for an action on a dossier.
     pub(crate) async fn act(&self, action: &str, code: &str, token: &str, sent: &Value) -> (u16, Value) {
-        let url = format!("{}/HoSo/{action}/{code}", self.one_stop.url());
+        self.post(&format!("/HoSo/{action}/{code}"), token, sent).await
+    }
+
+    pub(crate) async fn post(&self, path: &str, token: &str, sent: &Value) -> (u16, Value) {
+        let url = format!("{}{path}", self.one_stop.url());
         answer(self.client.post(url).bearer_auth(token).json(sent)).await
     }
 

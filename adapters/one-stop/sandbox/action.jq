@@ -18,10 +18,6 @@ def state_name: [
   "Yêu cầu thực hiện nghĩa vụ tài chính", "Công dân yêu cầu rút hồ sơ", "Dừng xử lý", "Đã xử lý xong", "Đã trả kết quả"
 ][. - 1];
 
-def says($code; $sentence): {maLoi: $code, moTa: $sentence};
-
-def is_time: isstring and digits(14) and ((try parse_time("%Y%m%d%H%M%S") catch null) != null);
-
 def minutes_later($minutes): epoch_ms / 1000 + $minutes * 60 | todate | format_time("%Y%m%d%H%M%S");
 
 # What is wrong with what was sent; nothing if it is sound. $last is the time of the newest step.

@@ -10,9 +10,17 @@ def session_lost($db; $now):
 
 def no_session: {status: 401, body: {maLoi: "401", moTa: "Phiên làm việc không hợp lệ hoặc đã hết hạn"}};
 
+def says($code; $sentence): {maLoi: $code, moTa: $sentence};
+
 def whole: reduce (explode | .[]) as $digit (0; . * 10 + $digit - 48);
 
 def digits($length): length == $length and (explode | all(.[]; . >= 48 and . <= 57));
+
+# A moment that the calendar has.
+def is_time: isstring and digits(14) and ((try parse_time("%Y%m%d%H%M%S") catch null) != null);
+
+# Whether the dossier came from another system of this kind under this code there.
+def came_as($kind; $code): .LoaiDuLieuKetNoi == $kind and .MaHoSoNguon == $code;
 
 # What can be done with a dossier, by an official of the script or by a call: the state that it leads to (null: the same)
 # and its label in the dossier's history.

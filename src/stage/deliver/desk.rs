@@ -30,6 +30,12 @@ impl Desk<'_> {
         let (push, version) = (self.push, self.replica.version);
         row.judged_by = None;
         if row.item.is_empty() && !push.wanted(&self.view)? {
+            // What is only ever made, and is there, is done: that it would not be made again changes nothing.
+            let only_made = push.create().is_some() && push.update().is_none();
+            if only_made && row.presence == Presence::Present {
+                row.applied = Some(version);
+                return Ok(Plan::write(row, version, State::Applied));
+            }
             let reason = "the mapping does not send this dossier (when)".to_owned();
             return Ok(Plan::write(row, version, State::Skipped { reason }));
         }

@@ -13,6 +13,7 @@ use lienthong::connector::{Connector, Http};
 use lienthong::dossier::Dossier;
 use lienthong::files::Files;
 use lienthong::jq::Workers;
+use lienthong::sandbox::{Options, Sandbox};
 use lienthong::stage::deliver::Deliver;
 use lienthong::stage::ingest::again::Again;
 use lienthong::stage::ingest::pull::Puller;
@@ -24,7 +25,8 @@ use lienthong::store::{self, Decision, Delivery, InboxState, State, Verb};
 use serde_json::Value;
 use tempfile::TempDir;
 
-use super::site::{START, configure};
+use super::install_tls;
+use super::site::{START, configure, shipped};
 
 /// More steps than any test needs: a stage that takes them all never comes to rest.
 const STEPS: usize = 300;
@@ -41,6 +43,24 @@ impl Bench {
     /// The shipped one-stop and these systems: name, manifest, address.
     pub(crate) async fn open(systems: &[(&str, &str, &str)]) -> Self {
         Self::prepare(systems, |_| {}).await
+    }
+
+    /// The same beside a stand-in of the one-stop, in whose time everything happens.
+    pub(crate) async fn beside(
+        one_stop: &Sandbox,
+        clock: &ManualClock,
+        systems: &[(&str, &str, &str)],
+    ) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let mut config = configure(folder.path(), systems);
+        config.systems[0].url = Some(one_stop.url());
+        let shared = open(&config, Arc::new(clock.clone())).await;
+        Self {
+            folder,
+            config,
+            clock: clock.clone(),
+            shared,
+        }
     }
 
     /// The same, after something was done to the adapters' folders.
@@ -257,6 +277,21 @@ impl Bench {
         })
         .collect()
     }
+}
+
+/// The shipped stand-in of this system, which knows the node's account. Its officials rest until a test calls `round`.
+pub(crate) async fn stand_in(clock: &ManualClock, name: &str, account: Value) -> Sandbox {
+    install_tls();
+    let Value::Object(settings) = account else {
+        panic!("settings are an object")
+    };
+    let options = Options {
+        settings,
+        clock: Arc::new(clock.clone()),
+        officials: false,
+        ..Options::default()
+    };
+    Sandbox::start(&shipped(name), options).await.unwrap()
 }
 
 async fn open(config: &Config, clock: Arc<dyn Clock>) -> Arc<Shared> {

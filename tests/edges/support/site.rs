@@ -44,8 +44,11 @@ create = { path = '/create', body = '.' }
 update = { path = '/update', body = '.' }
 "#;
 
+/// In place of a manifest: the shipped adapter of that name, whose secrets are their names in lower case.
+pub(crate) const SHIPPED: &str = "";
+
 /// When tests begin.
-pub(super) const START: &str = "2026-03-06T02:00:00Z";
+pub(crate) const START: &str = "2026-03-06T02:00:00Z";
 
 /// The node and what it stands on.
 pub(crate) struct Site {
@@ -230,6 +233,10 @@ pub(super) fn configure(folder: &Path, targets: &[(&str, &str, &str)]) -> Config
     install_tls();
     let mut systems = vec![system("one-stop", shipped("one-stop"), "http://127.0.0.1:9")];
     for (name, manifest, url) in targets {
+        if *manifest == SHIPPED {
+            systems.push(system(name, shipped(name), url));
+            continue;
+        }
         let adapter = folder.join("adapters").join(name);
         std::fs::create_dir_all(&adapter).unwrap();
         std::fs::write(adapter.join("adapter.toml"), manifest).unwrap();
@@ -245,11 +252,14 @@ pub(super) fn configure(folder: &Path, targets: &[(&str, &str, &str)]) -> Config
         files: Some(folder.join("files")),
         files_url: None,
         systems,
-        environment: Arc::new(move |name| secrets.get(name).map(ToString::to_string)),
+        environment: Arc::new(move |name| {
+            let secret = secrets.get(name).map(ToString::to_string);
+            Some(secret.unwrap_or_else(|| name.to_lowercase()))
+        }),
     }
 }
 
-fn shipped(name: &str) -> PathBuf {
+pub(super) fn shipped(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("adapters").join(name)
 }
 
