@@ -25,9 +25,6 @@ def area($field):
       end
     | if . == null then null else . + {code_system: "statistics"} end);
 
-# The key of a file, as a link: letters with accents, blanks and plus signs would break in a URL.
-def link: $settings.files + (split("/") | map(nfc | @uri) | join("/"));
-
 # Which dossier, of which procedure.
 (needed("loaiHoSo") as $given | code("loaiHoSo"; "procedures")) as $procedure
 | (needed("maDonVi") as $given | code("maDonVi"; "agency")) as $agency
@@ -66,22 +63,19 @@ def link: $settings.files + (split("/") | map(nfc | @uri) | join("/"));
   status: {value: "accepted", at: $received}
 }
 
-# What was handed in, all of it: paths in the licence system's file store.
-+ if has("hoSoDinhKem") then
-    {
-      components: [.hoSoDinhKem | many
-        | {
-          type: needed("magiayto"),
-          name: text("tengiayto"),
-          file: (text("filedinhkem") // "" | if . == "" then null else {name: (split("/") | last), link: link} end),
-          digitised: ((text("filedinhkem") // "") != "")
-        } | given]
-    }
-  else {} end
-
-# The declaration, field by field, with the licences that the applicant has.
+# What was handed in. A paper that has a file is stated when that has been fetched; of the others there is no more to know.
 + {
-  form: ({
-    hangDaoTao, lyDoDoiGplx, gplxDaCap, quocTich, noiThuongTru, noiCapCmnd, ngayCapCmnd, maDangKyDvc
-  } | given | walk(if isstring then clean else . end))
+  components: [papers
+    | select(.path == "")
+    | {type: .type, ordinal: .ordinal, name: .name, digitised: false} | given]
+}
+
+# The declaration, field by field, with the licences that the applicant has, and the papers whose files are to be fetched: by
+# the path as it stands, for that is how it is asked for.
++ {
+  form: (
+    {hoSoDinhKem: [papers | select(.path != "")]}
+    + ({hangDaoTao, lyDoDoiGplx, gplxDaCap, quocTich, noiThuongTru, noiCapCmnd, ngayCapCmnd, maDangKyDvc}
+        | given | walk(if isstring then clean else . end))
+  )
 }

@@ -34,3 +34,12 @@ def described($section; $code):
         remedy: "add [adapter.\($system).settings.\($section).\"\($code)\"] to lienthong.toml; then retry the record"
       })
     end;
+
+# The papers of a record, each numbered among those of its type, with the path of its file in the licence system's store.
+def papers:
+  [.hoSoDinhKem | many | {type: needed("magiayto"), name: text("tengiayto"), path: (text("filedinhkem") // "")}]
+  | to_entries as $all
+  | $all[]
+  | .key as $place
+  | .value as $paper
+  | $paper + {ordinal: ([$all[] | select(.key <= $place and .value.type == $paper.type)] | length)};

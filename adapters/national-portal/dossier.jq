@@ -69,7 +69,7 @@
     TenTepDinhKem: (.file.name | shortened(4000)),
     IsDeleted: "False",
     MaThanhPhanHoSo: .type,
-    DuongDanTaiTepTin: (.file.link | text),
+    DuongDanTaiTepTin: (.file | as_link | text),
     DuocSoHoa: (.digitised | flag),
     DuocTaiSuDung: (.reused // "no" | coded("component-reuse")),
     DuocLayTuKhoDMQG: (.from_national_store | flag),
@@ -113,7 +113,7 @@
     TenGiayTo: (.value.name | shortened(2000)),
     MaThanhPhanHoSo: "",
     GiayToId: "\($result.number)#\(.key + 1)",
-    DuongDanTepTinKetQua: (.value.link | text),
+    DuongDanTepTinKetQua: (.value | as_link | text),
     MaGiayToKetQua: ($result.code | text)
   }]
 }

@@ -26,5 +26,11 @@
     ThoiGian: $sent.ThoiGian, TrangThai: $state, TenNguoiGui: $sent.CanBo, NoiDung: $sent.NoiDung,
     ThaoTac: (if $step == "send_back" then "Trả lại hồ sơ" else null end)
   } as $row
-| {dossier: needed("MaHoSo"), status: [$row | state_after_step($reason)], progress: [$row | work_of_step]}
+| {
+    dossier: needed("MaHoSo"),
+    status: [$row | state_after_step($reason)],
+    # Words that the deciding system has written down as a step of its work are known; a step that only its state led to is
+    # the one-stop's own, and news.
+    progress: [$row | work_of_step | . as $work | select(any($dossier.progress[]?; .system != $system and (.note | alike($work.note))))]
+  }
 + times + supplements + results

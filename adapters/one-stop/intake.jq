@@ -91,7 +91,7 @@ def paper($columns):
     MaGiayTo: .type,
     TenGiayTo: (.name | known),
     TenTepDinhKem: (.file.name | known),
-    DuongDan: (.file.link | known),
+    DuongDan: (.file | as_link | known),
     DuocSoHoa: (if .digitised == true then 1 else 0 end)
   }],
   LePhi: [.fees[] | {
