@@ -37,7 +37,7 @@ def described($section; $code):
 
 # The papers of a record, each numbered among those of its type, with the path of its file in the licence system's store.
 def papers:
-  [.hoSoDinhKem | many | {type: needed("magiayto"), name: text("tengiayto"), path: (text("filedinhkem") // "")}]
+  [.hoSoDinhKem | many | {type: needed("magiayto"), name: text("tengiayto"), path: (.filedinhkem // "" | if isstring then . else "" end)}]
   | to_entries as $all
   | $all[]
   | .key as $place
