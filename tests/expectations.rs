@@ -8,7 +8,7 @@ use std::fs;
 use std::path::Path;
 
 use lienthong::demo::input::Input;
-use lienthong::demo::judge::{Expected, Verdict, expected, judge};
+use lienthong::demo::judge::{Beside, Expected, Verdict, expected, judge};
 use serde_json::{Value, json};
 
 const FILES: &str = "https://motcua.example.vn";
@@ -201,7 +201,7 @@ fn judge_expects_what_was_worked_out_by_hand() {
         assert_eq!(item, portal, "{name}");
         assert_eq!(progress, log, "{name}");
         assert!(refused.is_empty(), "{name}");
-        let verdict = judge(&[row], FILES, &[], &[portal], &log);
+        let verdict = judge(&[row], FILES, &Beside::default(), &[portal], &log);
         assert_eq!(
             (verdict.expected, verdict.present, verdict.is_clean()),
             (1, 1, true),
@@ -213,11 +213,11 @@ fn judge_expects_what_was_worked_out_by_hand() {
 #[test]
 fn all_shipped_dossiers_are_due_but_those_nobody_received() {
     let rows = final_rows(None);
-    let verdict = judge(&rows, FILES, &[], &[], &[]);
+    let verdict = judge(&rows, FILES, &Beside::default(), &[], &[]);
     assert!(verdict.refused.is_empty(), "{:?}", verdict.refused);
     assert_eq!((verdict.expected, verdict.present, verdict.not_due), (58, 0, 2));
     assert_eq!(verdict.missing.len(), 58);
-    let verdict = judge(&final_rows(Some(600)), FILES, &[], &[], &[]);
+    let verdict = judge(&final_rows(Some(600)), FILES, &Beside::default(), &[], &[]);
     assert_eq!((verdict.expected, verdict.not_due), (580, 20));
 }
 
@@ -231,7 +231,13 @@ fn every_altered_field_is_named_and_no_other() {
             let mut wrong = portal.clone();
             let leaf = wrong.pointer_mut(&pointer).unwrap();
             *leaf = altered(leaf);
-            let verdict = judge(std::slice::from_ref(&row), FILES, &[], &[wrong], &log);
+            let verdict = judge(
+                std::slice::from_ref(&row),
+                FILES,
+                &Beside::default(),
+                &[wrong],
+                &log,
+            );
             assert_eq!(fields(&verdict), [field.as_str()], "{name}{pointer}");
             assert!(
                 verdict.missing.is_empty() && verdict.duplicates.is_empty() && verdict.unexpected.is_empty()
@@ -241,7 +247,13 @@ fn every_altered_field_is_named_and_no_other() {
         for key in portal.as_object().unwrap().keys().filter(|key| *key != "MaHoSo") {
             let mut wrong = portal.clone();
             wrong.as_object_mut().unwrap().remove(key);
-            let verdict = judge(std::slice::from_ref(&row), FILES, &[], &[wrong], &log);
+            let verdict = judge(
+                std::slice::from_ref(&row),
+                FILES,
+                &Beside::default(),
+                &[wrong],
+                &log,
+            );
             assert_eq!(fields(&verdict), [key.as_str()], "{name} without {key}");
         }
     }
@@ -258,7 +270,7 @@ fn every_altered_field_of_the_progress_is_named_and_no_other() {
                 let verdict = judge(
                     std::slice::from_ref(&row),
                     FILES,
-                    &[],
+                    &Beside::default(),
                     std::slice::from_ref(&portal),
                     &wrong,
                 );
@@ -278,14 +290,20 @@ fn missing_doubled_and_strange_records_are_counted() {
         let rows = [row];
         let code = text(&portal, "MaHoSo").to_owned();
 
-        let verdict = judge(&rows, FILES, &[], &[], &[]);
+        let verdict = judge(&rows, FILES, &Beside::default(), &[], &[]);
         assert_eq!(
             (verdict.missing.as_slice(), verdict.present),
             ([code.clone()].as_slice(), 0),
             "{name}"
         );
 
-        let verdict = judge(&rows, FILES, &[], &[portal.clone(), portal.clone()], &log);
+        let verdict = judge(
+            &rows,
+            FILES,
+            &Beside::default(),
+            &[portal.clone(), portal.clone()],
+            &log,
+        );
         assert_eq!(verdict.duplicates.len(), 1, "{name}");
         assert_eq!(
             (verdict.duplicates[0].code.as_str(), verdict.duplicates[0].record),
@@ -295,7 +313,13 @@ fn missing_doubled_and_strange_records_are_counted() {
 
         let mut twice = log.clone();
         twice.push(log[0].clone());
-        let verdict = judge(&rows, FILES, &[], std::slice::from_ref(&portal), &twice);
+        let verdict = judge(
+            &rows,
+            FILES,
+            &Beside::default(),
+            std::slice::from_ref(&portal),
+            &twice,
+        );
         assert_eq!(verdict.duplicates.len(), 1, "{name}");
         assert_eq!(verdict.duplicates[0].record, "progress");
         assert!(verdict.different.is_empty() && !verdict.is_clean());
@@ -303,7 +327,7 @@ fn missing_doubled_and_strange_records_are_counted() {
         let verdict = judge(
             &rows,
             FILES,
-            &[],
+            &Beside::default(),
             std::slice::from_ref(&portal),
             log.get(1..).unwrap(),
         );
@@ -312,7 +336,7 @@ fn missing_doubled_and_strange_records_are_counted() {
 
         let mut stranger = portal.clone();
         stranger["MaHoSo"] = json!("H56.99-260101-0001");
-        let verdict = judge(&rows, FILES, &[], &[portal, stranger], &log);
+        let verdict = judge(&rows, FILES, &Beside::default(), &[portal, stranger], &log);
         assert_eq!(verdict.unexpected, ["H56.99-260101-0001"], "{name}");
         assert!(!verdict.is_clean());
     }
@@ -322,7 +346,10 @@ fn missing_doubled_and_strange_records_are_counted() {
 fn progress_may_come_in_any_order() {
     for (name, portal, mut log, row) in by_hand() {
         log.reverse();
-        assert!(judge(&[row], FILES, &[], &[portal], &log).is_clean(), "{name}");
+        assert!(
+            judge(&[row], FILES, &Beside::default(), &[portal], &log).is_clean(),
+            "{name}"
+        );
     }
 }
 
@@ -331,7 +358,7 @@ fn dossier_that_nobody_received_must_not_be_there() {
     let mut rows = final_rows(None);
     rows.retain(|row| text(row, "NgayTiepNhan").is_empty());
     let code = rows[0]["MaHoSo"].clone();
-    let verdict = judge(&rows, FILES, &[], &[json!({"MaHoSo": code})], &[]);
+    let verdict = judge(&rows, FILES, &Beside::default(), &[json!({"MaHoSo": code})], &[]);
     assert_eq!((verdict.expected, verdict.not_due), (0, 2));
     assert_eq!(verdict.unexpected, [code.as_str().unwrap()]);
 }
@@ -348,5 +375,8 @@ fn decomposed_letters_at_the_portal_are_a_difference() {
         wrong["ChuHoSo"], portal["ChuHoSo"],
         "the one-stop states decomposed letters"
     );
-    assert_eq!(fields(&judge(&[row], FILES, &[], &[wrong], &log)), ["ChuHoSo"]);
+    assert_eq!(
+        fields(&judge(&[row], FILES, &Beside::default(), &[wrong], &log)),
+        ["ChuHoSo"]
+    );
 }

@@ -6,6 +6,7 @@ mod adapters;
 mod doubt;
 pub mod input;
 pub mod judge;
+mod licences;
 mod province;
 mod report;
 mod run;

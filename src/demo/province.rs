@@ -12,7 +12,7 @@ use crate::fault::Fault;
 use crate::sandbox::{self, Sandbox};
 
 /// The province's secrets, in this world.
-pub const SECRETS: [(&str, &str); 11] = [
+pub const SECRETS: [(&str, &str); 13] = [
     ("ONE_STOP_WEBHOOK_SECRET", "demo-webhook-secret"),
     ("ONE_STOP_USER", "lienthong"),
     ("ONE_STOP_PASSWORD", "demo-one-stop-password"),
@@ -25,6 +25,8 @@ pub const SECRETS: [(&str, &str); 11] = [
     ("POPULATION_CLIENT_SECRET", "demo-population-secret"),
     ("JUDICIAL_RECORDS_CLIENT_ID", "h56-lltp"),
     ("JUDICIAL_RECORDS_CLIENT_SECRET", "demo-judicial-records-secret"),
+    ("DRIVING_LICENCE_USER", "h56-gplx"),
+    ("DRIVING_LICENCE_PASSWORD", "demo-licence-password"),
 ];
 
 /// A system of the province.
@@ -40,7 +42,7 @@ pub(super) struct Member {
 }
 
 /// All of them, in the order in which their records flow.
-pub(super) const MEMBERS: [Member; 4] = [
+pub(super) const MEMBERS: [Member; 5] = [
     Member {
         name: ONE_STOP,
         secrets: &[
@@ -60,6 +62,15 @@ pub(super) const MEMBERS: [Member; 4] = [
         stand_in: || [("per_day".to_owned(), json!(100_000))].into_iter().collect(),
         // None of the dossiers names an officer yet, and the limits of the real register would make a long story of it.
         settings: || json!({"officer": "bo-phan-mot-cua", "rate": "200/s", "officer_rate": "100000/day"}),
+    },
+    Member {
+        name: LICENCES,
+        secrets: &[
+            ("username", "DRIVING_LICENCE_USER"),
+            ("password", "DRIVING_LICENCE_PASSWORD"),
+        ],
+        stand_in: Map::new,
+        settings: || json!({}),
     },
     Member {
         name: JUDICIAL_RECORDS,
@@ -84,6 +95,7 @@ pub(super) const MEMBERS: [Member; 4] = [
 pub(super) const ONE_STOP: &str = "one-stop";
 pub(super) const PORTAL: &str = "national-portal";
 pub(super) const POPULATION: &str = "population";
+pub(super) const LICENCES: &str = "driving-licence";
 pub(super) const JUDICIAL_RECORDS: &str = "judicial-records";
 
 /// The citizens whom the register knows: those of the shipped dossiers, some of them otherwise than they say.

@@ -7,8 +7,8 @@ use serde_json::Value;
 
 use super::doubt::{self, Doubt};
 use super::input::Input;
-use super::judge::{self, Avoided, Difference, Verdict};
-use super::province::JUDICIAL_RECORDS;
+use super::judge::{self, Avoided, Beside, Difference, Verdict};
+use super::province::{JUDICIAL_RECORDS, LICENCES};
 use super::world::{FILES, World};
 use crate::fault::Fault;
 use crate::sandbox::FaultKind;
@@ -97,7 +97,13 @@ impl Report {
         let held = world.one_stop().rows("HoSo");
         let (dossiers, progress) = (world.portal().rows("HoSo"), world.portal().rows("TienDo"));
         let register = world.population().rows("CongDan");
-        let mut portal = judge::judge(&held, FILES, &register, &dossiers, &progress);
+        let desk = world.licences().rows("HoSo");
+        let beside = Beside {
+            register: &register,
+            licences: &desk,
+        };
+        let mut portal = judge::judge(&held, FILES, &beside, &dossiers, &progress);
+        let licences = judge::judge_licences(&desk, &world.licences().rows("TinhTrang"), &held);
         let one_stop = judge::judge_one_stop(&input.dossiers, &held);
         let store = &world.node().shared().store;
         let letters = store.dead_letters(LETTERS).await?;
@@ -147,6 +153,7 @@ impl Report {
             // A row that the one-stop cannot even hold is missing there by its own fault, not by ours.
             system("one-stop", &one_stop, unrecorded.len(), &letters, &mut findings),
             system("population", &checks, 0, &letters, &mut findings),
+            system(LICENCES, &licences, 0, &letters, &mut findings),
             system(
                 JUDICIAL_RECORDS,
                 &judicial,
@@ -167,6 +174,10 @@ impl Report {
                     judge::avoided(dossiers.iter().chain(&progress)),
                 ),
                 (JUDICIAL_RECORDS, judge::avoided(&declarations)),
+                (
+                    "one-stop",
+                    judge::avoided(held.iter().filter(|row| row["MaHoSoNguon"].is_string())),
+                ),
             ]
             .map(|(system, avoided)| (system.to_owned(), avoided))
             .into(),

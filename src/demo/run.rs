@@ -13,6 +13,7 @@ use serde_json::{Value, json};
 use tokio::time::Instant;
 
 use super::input::Input;
+use super::licences;
 use super::report::Report;
 use super::standing::Standing;
 use super::trial::Trial;
@@ -93,6 +94,8 @@ pub async fn run(options: &Options, tell: impl Fn(News<'_>)) -> Result<(World, R
         ..Circumstances::default()
     };
     let (world, mut unrecorded) = World::open_in(options.adapters.as_deref(), circumstances, earlier).await?;
+    story("the licence desk has dossiers of its own; the bus has them recorded at the one-stop");
+    licences::enter(world.licences(), count.div_ceil(5), SystemClock.now()).await?;
     world
         .rest(deadline, |world| world.one_stop().calls().contains_key(CHANGES))
         .await?;
@@ -109,9 +112,13 @@ pub async fn run(options: &Options, tell: impl Fn(News<'_>)) -> Result<(World, R
     };
     officials.give(&world).await?;
     officials.watch(&world, deadline, |_| true, &tell).await?;
-    story("the judicial records office issues its certificates");
+    story("the judicial records office issues its certificates, the licence desk its licences");
     certify(&world).await?;
-    officials.watch(&world, deadline, is_certified, &tell).await?;
+    licences::work(world.licences()).await?;
+    let issued = |world: &World| {
+        is_certified(world) && licences::is_done(world.licences(), &world.one_stop().rows("HoSo"))
+    };
+    officials.watch(&world, deadline, issued, &tell).await?;
     if let Some(last) = last {
         world.trial().end();
         story("the faults are over; one more dossier is recorded");

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use toml::{Table, Value};
 
-use super::province::{JUDICIAL_RECORDS, ONE_STOP, POPULATION, PORTAL};
+use super::province::{JUDICIAL_RECORDS, LICENCES, ONE_STOP, POPULATION, PORTAL};
 use crate::sandbox::{FaultKind, Faults};
 
 /// Longest wait of the node for an answer, in this trial.
@@ -38,6 +38,9 @@ const POPULATION_EVERY: u32 = 12;
 /// At the judicial records system: it is asked for states all the while.
 const JUDICIAL_RECORDS_EVERY: u32 = 16;
 
+/// At the licence desk: it is asked how each of its dossiers stands all the while.
+const LICENCES_EVERY: u32 = 60;
+
 /// The faults of a run of the demo; none by default.
 #[derive(Debug, Clone, Default)]
 pub struct Trial {
@@ -55,7 +58,14 @@ impl Trial {
         let written = reads.clone().chain(FaultKind::OF_WRITES);
         let faults = [
             (ONE_STOP, Faults::new(!seed, ONE_STOP_EVERY, LATE, told)),
-            (POPULATION, Faults::new(seed ^ 1, POPULATION_EVERY, LATE, reads)),
+            (
+                POPULATION,
+                Faults::new(seed ^ 1, POPULATION_EVERY, LATE, reads.clone()),
+            ),
+            (
+                LICENCES,
+                Faults::new(seed ^ 3, LICENCES_EVERY, LATE, reads.clone()),
+            ),
             (
                 JUDICIAL_RECORDS,
                 Faults::new(seed ^ 2, JUDICIAL_RECORDS_EVERY, LATE, written.clone()),
@@ -126,6 +136,7 @@ fn shorten(manifest: &mut Table, on_trial: bool) {
         for operation in operations.into_iter().flat_map(|table| table.iter_mut()) {
             if let Some(operation) = operation.1.as_table_mut() {
                 match value {
+                    Some(_) if !operation.contains_key(key) => {}
                     Some(value) => drop(operation.insert(key.to_owned(), text(value))),
                     None => drop(operation.remove(key)),
                 }
@@ -133,6 +144,7 @@ fn shorten(manifest: &mut Table, on_trial: bool) {
         }
     };
     of(manifest.get_mut("pull"), "every", Some(PULL_EVERY));
+    of(manifest.get_mut("lookup"), "every", Some(PULL_EVERY));
     if on_trial {
         // A patience of its own would outlast the trial.
         of(manifest.get_mut("push"), "settle", None);

@@ -11,7 +11,7 @@ use tempfile::TempDir;
 use tokio::time::{Instant, sleep};
 
 use super::adapters;
-use super::province::{JUDICIAL_RECORDS, ONE_STOP, POPULATION, PORTAL, Province, SECRETS};
+use super::province::{JUDICIAL_RECORDS, LICENCES, ONE_STOP, POPULATION, PORTAL, Province, SECRETS};
 use super::standing::Standing;
 use super::trial::{self, Trial};
 use crate::clock::SystemClock;
@@ -242,6 +242,12 @@ impl World {
     #[must_use]
     pub fn portal(&self) -> &Sandbox {
         self.province.of(PORTAL)
+    }
+
+    /// The licence desk's stand-in.
+    #[must_use]
+    pub fn licences(&self) -> &Sandbox {
+        self.province.of(LICENCES)
     }
 
     /// The judicial records system's stand-in.

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use hmac::{Hmac, KeyInit, Mac};
 use lienthong::demo::input::Input;
-use lienthong::demo::judge::{Verdict, judge};
+use lienthong::demo::judge::{Beside, Verdict, judge};
 use lienthong::demo::{Circumstances, FILES, SECRETS, World};
 use lienthong::sandbox::{Options, Sandbox};
 use serde_json::{Value, json};
@@ -119,14 +119,12 @@ pub(crate) fn verdict(world: &World) -> Verdict {
 /// What the judge says of the portal if these are the dossiers.
 pub(crate) fn verdict_for(world: &World, held: &[Value]) -> Verdict {
     let portal = world.portal();
-    let register = world.population().rows("CongDan");
-    judge(
-        held,
-        FILES,
-        &register,
-        &portal.rows("HoSo"),
-        &portal.rows("TienDo"),
-    )
+    let (register, licences) = (world.population().rows("CongDan"), world.licences().rows("HoSo"));
+    let beside = Beside {
+        register: &register,
+        licences: &licences,
+    };
+    judge(held, FILES, &beside, &portal.rows("HoSo"), &portal.rows("TienDo"))
 }
 
 /// Both tables of the portal, in an order of their own.

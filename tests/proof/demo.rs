@@ -6,7 +6,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use lienthong::demo::input::Input;
-use lienthong::demo::judge::{Verdict, judge, judge_one_stop};
+use lienthong::demo::judge::{Beside, Verdict, judge, judge_one_stop};
 use lienthong::demo::{FILES, SECRETS};
 use lienthong::sandbox::{Options, Sandbox};
 use lienthong::store::DeadLetter;
@@ -155,7 +155,7 @@ async fn ten_kills_while_sixty_dossiers_are_worked_on_lose_nothing_and_double_no
     let letters = store.dead_letters(1000).await.unwrap();
     let (rows, dossiers, progress) = (one_stop.rows("HoSo"), portal.rows("HoSo"), portal.rows("TienDo"));
     assert!(judge_one_stop(&input.dossiers, &rows).is_clean());
-    let verdict = judge(&rows, FILES, &[], &dossiers, &progress);
+    let verdict = judge(&rows, FILES, &Beside::default(), &dossiers, &progress);
     told(&verdict, &letters, &rows);
     portal.stop().await;
     one_stop.stop().await;

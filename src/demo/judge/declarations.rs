@@ -95,7 +95,18 @@ pub fn judge_declarations(one_stop: &[Value], held: &[Value], lost: &[&str]) -> 
             }
         }
     }
-    for (number, copies) in found {
+    // What was rejected or withdrawn may have been declared before that.
+    let over = |code: &Value| {
+        let mut rows = one_stop.iter().filter(|row| is_declared(row) && is_over(row));
+        rows.any(|row| row["MaHoSo"] == *code)
+    };
+    for (number, mut copies) in found {
+        if copies
+            .first()
+            .is_some_and(|copy| over(&copy["declarationWSForm"]["receiveNo"]))
+        {
+            copies.remove(0);
+        }
         verdict
             .unexpected
             .extend(std::iter::repeat_n(number.to_owned(), copies.len()));
@@ -246,6 +257,15 @@ mod tests {
         assert_eq!(missing.missing.len(), 2);
         let (lost, _) = judge_declarations(&rows, &[], &["000.00.14.H56-230719-0001"]);
         assert!(lost.is_clean(), "a person looks for it");
+        let mut rejected = rows.clone();
+        rejected[0]["TrangThaiHoSoId"] = json!(3);
+        let number = rejected[0]["MaHoSo"].clone();
+        rejected.retain(|row| row["MaHoSo"] == number);
+        assert!(
+            judge_declarations(&rejected, &[there.clone()], &[]).0.is_clean(),
+            "declared before it was rejected"
+        );
+        assert!(judge_declarations(&rejected, &[], &[]).0.is_clean());
         let (doubled, _) = judge_declarations(&rows, &[there.clone(), there.clone()], &[]);
         assert_eq!(doubled.duplicates.len(), 1);
         let mut strange = there.clone();

@@ -11,6 +11,7 @@ mod compare;
 mod declarations;
 mod expected;
 mod identity;
+mod licences;
 mod lists;
 mod reading;
 
@@ -23,6 +24,7 @@ use serde_json::{Value, json};
 pub use declarations::{Parked, judge_declarations};
 pub use expected::{Expected, expected};
 pub use identity::outcome as identity;
+pub use licences::judge_licences;
 
 /// What the judge found.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
@@ -116,14 +118,35 @@ pub struct Avoided {
     pub fields: usize,
 }
 
+/// What other systems know of the dossiers.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Beside<'a> {
+    /// The citizens against whom applicants were checked.
+    pub register: &'a [Value],
+    /// The licence desk's dossiers, which came into being there.
+    pub licences: &'a [Value],
+}
+
+/// Fields of a dossier from elsewhere in which its origin and not the one-stop's row is the source: their times may be less
+/// exact, their papers lie elsewhere.
+const BY_ORIGIN: [&str; 7] = [
+    "DinhDanhCHS",
+    "NgayNopHoSo",
+    "NgayTiepNhan",
+    "NgayHenTra",
+    "HinhThuc",
+    "TaiLieuNop",
+    "HoSoCoThanhPhanSoHoa",
+];
+
 /// Judges what the national portal holds (`portal_dossiers` as sent by `DongBoHoSoMC`, `portal_progress` as sent by
-/// `CapNhatTienDoHoSoMC`) against the rows of the one-stop, whose files stand under `files`. `register`: the citizens against
-/// whom applicants were checked.
+/// `CapNhatTienDoHoSoMC`) against the rows of the one-stop, whose files stand under `files`, and what other systems know of
+/// their dossiers.
 #[must_use]
 pub fn judge(
     one_stop: &[Value],
     files: &str,
-    register: &[Value],
+    beside: &Beside<'_>,
     portal_dossiers: &[Value],
     portal_progress: &[Value],
 ) -> Verdict {
@@ -136,7 +159,7 @@ pub fn judge(
                 progress,
                 refused,
             } => {
-                if identity(row, register).0 == "match" {
+                if identity(row, beside.register).0 == "match" {
                     item["TaiKhoanDuocXacThucVoiVNeID"] = "1".into();
                     item["DSKetNoiCSDL"] = json!([{"MaCSDL": "7"}]);
                 }
@@ -176,6 +199,13 @@ pub fn judge(
             .iter()
             .flat_map(|copy| compare::fields(item, copy))
             .collect();
+        if let Some(dossier) = elsewhere(one_stop, beside, code) {
+            fields.retain(|field| !BY_ORIGIN.iter().any(|own| field.starts_with(own)));
+            let wrong = copies
+                .iter()
+                .flat_map(|copy| licences::differences(dossier, copy));
+            fields.extend(wrong.map(str::to_owned));
+        }
         let log = compare::log(progress, &entries);
         fields.extend(log.different);
         verdict
@@ -210,11 +240,22 @@ pub fn judge(
     verdict
 }
 
-/// Judges the one-stop itself: every dossier that was put in (`stated`) stands there once, and no other does.
+/// The dossier elsewhere that the one-stop's row of this code was made from.
+fn elsewhere<'a>(one_stop: &[Value], beside: &Beside<'a>, code: &str) -> Option<&'a Value> {
+    let row = one_stop.iter().find(|row| row["MaHoSo"] == code)?;
+    let source = row["MaHoSoNguon"].as_str().filter(|source| !source.is_empty())?;
+    beside.licences.iter().find(|dossier| dossier["maHoSo"] == source)
+}
+
+/// Judges the one-stop itself: every dossier that was put in (`stated`) stands there once, and no other does but those that
+/// came from elsewhere, which are judged apart.
 #[must_use]
 pub fn judge_one_stop(stated: &[Value], rows: &[Value]) -> Verdict {
     let mut verdict = Verdict::default();
-    let mut held = by_code(rows);
+    let own = rows
+        .iter()
+        .filter(|row| row["MaHoSoNguon"].as_str().is_none_or(str::is_empty));
+    let mut held = by_code(own);
     let wanted = by_code(stated);
     verdict.expected = wanted.len();
     for code in wanted.into_keys() {
@@ -270,7 +311,7 @@ fn code_of(record: &Value) -> String {
         .to_owned()
 }
 
-fn by_code(records: &[Value]) -> BTreeMap<String, Vec<&Value>> {
+fn by_code<'a>(records: impl IntoIterator<Item = &'a Value>) -> BTreeMap<String, Vec<&'a Value>> {
     let mut groups: BTreeMap<String, Vec<&Value>> = BTreeMap::new();
     for record in records {
         groups.entry(code_of(record)).or_default().push(record);
