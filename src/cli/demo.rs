@@ -198,5 +198,15 @@ fn suffered(suffered: &Suffered) -> String {
             doubts.concat()
         ),
     };
-    format!("\nFaults, seed {}:\n{bitten}\n\n{in_doubt}\n\n", suffered.seed)
+    let declarations = match suffered.lost_declarations.as_slice() {
+        [] => String::new(),
+        codes => format!(
+            "\nDeclarations that a person has to look for, as that system can be neither asked nor told again: {}.",
+            codes.join(", ")
+        ),
+    };
+    format!(
+        "\nFaults, seed {}:\n{bitten}\n\n{in_doubt}{declarations}\n\n",
+        suffered.seed
+    )
 }

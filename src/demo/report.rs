@@ -83,6 +83,8 @@ pub struct Suffered {
     pub bitten: BTreeMap<String, BTreeMap<FaultKind, u64>>,
     /// Progress entries of which a person has to say whether the portal has them.
     pub in_doubt: Vec<Doubt>,
+    /// Codes of dossiers of which a person has to say whether the judicial records system has their declaration.
+    pub lost_declarations: Vec<String>,
     /// Deliveries that were still on their way when the patience was at its end.
     pub on_the_way: i64,
 }
@@ -113,6 +115,11 @@ impl Report {
                 seed,
                 bitten: world.trial().bitten(),
                 in_doubt: doubt::collect(store.as_ref(), &letters, &mut portal).await?,
+                lost_declarations: letters
+                    .iter()
+                    .filter(|letter| is_lost_declaration(letter))
+                    .filter_map(|letter| letter.dossier.clone())
+                    .collect(),
                 on_the_way: world.standing().await?.on_the_way(),
             }),
         };

@@ -33,13 +33,13 @@ const PORTAL_EVERY: u32 = 80;
 const ONE_STOP_EVERY: u32 = 20;
 
 /// At the population database: once for each applicant.
-const POPULATION_EVERY: u32 = 12;
+const POPULATION_EVERY: u32 = 60;
 
-/// At the judicial records system: it is asked for states all the while.
-const JUDICIAL_RECORDS_EVERY: u32 = 16;
+/// At the judicial records system: few declarations, and it is asked for states all the while.
+const JUDICIAL_RECORDS_EVERY: u32 = 30;
 
 /// At the licence desk: it is asked how each of its dossiers stands all the while.
-const LICENCES_EVERY: u32 = 60;
+const LICENCES_EVERY: u32 = 80;
 
 /// The faults of a run of the demo; none by default.
 #[derive(Debug, Clone, Default)]

@@ -153,13 +153,18 @@ pub fn judge(
     let mut verdict = Verdict::default();
     let mut due = BTreeMap::new();
     for row in one_stop {
-        match expected(row, files) {
+        // How the result of a dossier from elsewhere goes out may have been stated after it was recorded here.
+        let mut row = row.clone();
+        if row["MaHoSoNguon"].is_string() && row["HinhThucTra"] == "" {
+            row["HinhThucTra"] = 1.into();
+        }
+        match expected(&row, files) {
             Expected::Due {
                 mut item,
                 progress,
                 refused,
             } => {
-                if identity(row, beside.register).0 == "match" {
+                if identity(&row, beside.register).0 == "match" {
                     item["TaiKhoanDuocXacThucVoiVNeID"] = "1".into();
                     item["DSKetNoiCSDL"] = json!([{"MaCSDL": "7"}]);
                 }
