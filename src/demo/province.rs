@@ -105,11 +105,17 @@ const REGISTER: &str = include_str!("register.jsonl");
 pub(super) struct Province(BTreeMap<&'static str, Sandbox>);
 
 impl Province {
-    /// Starts the stand-in of every system that has a folder among the adapters. Rows are kept under `folder`.
-    pub(super) async fn start(folder: &Path, adapters: &Path, trial: &Trial) -> Result<Self, DemoError> {
+    /// Starts the stand-ins of these systems, of all where none is named. Rows are kept under `folder`.
+    pub(super) async fn start(
+        folder: &Path,
+        adapters: &Path,
+        trial: &Trial,
+        only: &[&str],
+    ) -> Result<Self, DemoError> {
         let mut started = BTreeMap::new();
         let mut faults = Vec::new();
-        for member in &MEMBERS {
+        let wanted = |member: &&Member| only.is_empty() || only.contains(&member.name);
+        for member in MEMBERS.iter().filter(wanted) {
             match Sandbox::start(&adapters.join(member.name), member.options(folder, trial)?).await {
                 Ok(sandbox) => drop(started.insert(member.name, sandbox)),
                 Err(found) => faults.extend(found),
@@ -126,11 +132,12 @@ impl Province {
 
     /// The register knows its citizens.
     async fn people(&self) -> Result<(), Vec<Fault>> {
+        let Some(population) = self.0.get(POPULATION) else {
+            return Ok(());
+        };
         for person in register() {
-            self.of(POPULATION)
-                .insert("CongDan", person)
-                .await
-                .map_err(|fault| vec![fault])?;
+            let put = population.insert("CongDan", person).await;
+            put.map_err(|fault| vec![fault])?;
         }
         Ok(())
     }
@@ -169,7 +176,8 @@ impl Province {
             url: Some(self.of(member.name).url()),
             settings: (member.settings)().as_object().cloned().unwrap_or_default(),
         };
-        MEMBERS.iter().map(system).collect()
+        let members = MEMBERS.iter().filter(|member| self.0.contains_key(member.name));
+        members.map(system).collect()
     }
 
     /// Ends them all.

@@ -93,7 +93,7 @@ pub async fn run(options: &Options, tell: impl Fn(News<'_>)) -> Result<(World, R
         broker: options.broker.clone(),
         ..Circumstances::default()
     };
-    let (world, mut unrecorded) = World::open_in(options.adapters.as_deref(), circumstances, earlier).await?;
+    let (world, mut unrecorded) = World::open(options.adapters.as_deref(), circumstances, earlier).await?;
     story("the licence desk has dossiers of its own; the bus has them recorded at the one-stop");
     licences::enter(world.licences(), count.div_ceil(5), SystemClock.now()).await?;
     world

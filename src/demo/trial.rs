@@ -33,7 +33,7 @@ const PORTAL_EVERY: u32 = 80;
 const ONE_STOP_EVERY: u32 = 20;
 
 /// At the population database: once for each applicant.
-const POPULATION_EVERY: u32 = 60;
+const POPULATION_EVERY: u32 = 24;
 
 /// At the judicial records system: few declarations, and it is asked for states all the while.
 const JUDICIAL_RECORDS_EVERY: u32 = 30;
@@ -56,6 +56,8 @@ impl Trial {
         let reads = FaultKind::OF_READS.into_iter();
         let told = reads.clone().chain([FaultKind::ToldAgain]);
         let written = reads.clone().chain(FaultKind::OF_WRITES);
+        // So few declarations are made that not every fault of a write can meet one.
+        let declared = reads.clone().chain([FaultKind::CutAfterCommit]);
         let faults = [
             (ONE_STOP, Faults::new(!seed, ONE_STOP_EVERY, LATE, told)),
             (
@@ -68,7 +70,7 @@ impl Trial {
             ),
             (
                 JUDICIAL_RECORDS,
-                Faults::new(seed ^ 2, JUDICIAL_RECORDS_EVERY, LATE, written.clone()),
+                Faults::new(seed ^ 2, JUDICIAL_RECORDS_EVERY, LATE, declared),
             ),
             (PORTAL, Faults::new(seed, PORTAL_EVERY, LATE, written)),
         ];

@@ -58,6 +58,9 @@ impl From<Vec<Fault>> for DemoError {
 pub struct Circumstances {
     /// The node speaks to the portal through this variant of its adapter.
     pub variant: Option<String>,
+    /// Only these systems are there, the one-stop and the portal among them, and asked as often as their manifests say; none:
+    /// all, and asked all the while.
+    pub only: &'static [&'static str],
     /// Address of the node's store, an empty one; absent: a file in the world's folder.
     pub store: Option<String>,
     /// Address of the node's broker; absent: the one inside the process.
@@ -84,17 +87,6 @@ impl World {
     /// A fault in the adapters or stand-ins, a node that cannot start.
     pub async fn open(
         adapters: Option<&Path>,
-        before: impl IntoIterator<Item = (usize, Value)>,
-    ) -> Result<(Self, Vec<Fault>), DemoError> {
-        Self::open_in(adapters, Circumstances::default(), before).await
-    }
-
-    /// The same under these circumstances.
-    ///
-    /// # Errors
-    /// As with [`World::open`].
-    pub async fn open_in(
-        adapters: Option<&Path>,
         circumstances: Circumstances,
         before: impl IntoIterator<Item = (usize, Value)>,
     ) -> Result<(Self, Vec<Fault>), DemoError> {
@@ -105,12 +97,15 @@ impl World {
             Some(given) if !given.is_dir() => given.to_owned(),
             Some(given) => adapters::copied(given, folder.path())?,
         };
-        let province = Province::start(folder.path(), &adapters, &circumstances.trial).await?;
+        let province =
+            Province::start(folder.path(), &adapters, &circumstances.trial, circumstances.only).await?;
         let faults = record(province.of(ONE_STOP), before).await;
         let config = config(folder.path(), &adapters, &province, &circumstances);
-        // Before anything is written over, so that a fault is told by the line on which people know it.
-        config.load_adapters()?;
-        trial::hurry(&adapters, circumstances.trial.seed().is_some())?;
+        if circumstances.only.is_empty() {
+            // Before anything is written over, so that a fault is told by the line on which people know it.
+            config.load_adapters()?;
+            trial::hurry(&adapters, circumstances.trial.seed().is_some())?;
+        }
         if let Some(url) = &circumstances.store {
             refuse_used(url).await?;
         }

@@ -109,11 +109,31 @@ async fn sixty_shipped_dossiers_arrive_complete_and_once() {
     // Two are never received: a rejected one and one that nobody has looked at.
     assert_eq!(
         system(&report, "national-portal"),
-        ([58, 58, 0, 0, 0, 0], &json!({}))
+        ([58 + 12, 58 + 12, 0, 0, 0, 0], &json!({}))
     );
-    assert_eq!(report["identity"], json!({}));
-    assert_eq!(keys(&report["avoided"]), ["records", "fields"]);
-    assert_eq!(report["avoided"]["records"], 58 + progress());
+    assert_eq!(
+        system(&report, "driving-licence"),
+        ([12, 12, 0, 0, 0, 0], &json!({}))
+    );
+    assert_eq!(system(&report, "population"), ([72, 72, 0, 0, 0, 0], &json!({})));
+    // Two agencies have given one number, and of one applicant nobody knows the number.
+    let by_hand = json!({"key-taken": 1, "mandatory-empty": 1});
+    assert_eq!(
+        system(&report, "judicial-records"),
+        ([10, 10, 0, 0, 0, 2], &by_hand)
+    );
+    assert_eq!(
+        report["identity"],
+        json!({"match": 52, "mismatch": 3, "not_applicable": 9, "not_found": 2, "weak_match": 6})
+    );
+    let avoided = &report["avoided"];
+    assert_eq!(keys(avoided), ["judicial-records", "national-portal", "one-stop"]);
+    // One was declared before it was rejected, one before it was withdrawn.
+    assert_eq!(avoided["judicial-records"]["records"], 12);
+    assert_eq!(avoided["one-stop"]["records"], 12);
+    let records = usize::try_from(avoided["national-portal"]["records"].as_u64().unwrap()).unwrap();
+    // What the licence desk and the certificates led to at the one-stop comes beside what its officials did.
+    assert!(records > 70 + progress(), "{records}");
     assert_eq!(keys(&report["latency_ms"]), ["p50", "p99"]);
     let latency = |key: &str| report["latency_ms"][key].as_i64().unwrap();
     assert!(latency("p50") <= latency("p99"));
@@ -130,7 +150,8 @@ async fn three_dossiers_are_the_first_three() {
     let report = ran.json();
     assert_eq!(report["dossiers"], 3);
     assert_eq!(system(&report, "one-stop").0, [3, 3, 0, 0, 0, 0]);
-    assert_eq!(system(&report, "national-portal").0, [3, 3, 0, 0, 0, 0]);
+    assert_eq!(system(&report, "driving-licence").0, [1, 1, 0, 0, 0, 0]);
+    assert_eq!(system(&report, "national-portal").0, [4, 4, 0, 0, 0, 0]);
 }
 
 #[tokio::test]
@@ -140,7 +161,10 @@ async fn more_dossiers_than_there_are_come_as_copies_under_codes_of_their_own() 
     let report = ran.json();
     assert_eq!(report["dossiers"], 65);
     assert_eq!(system(&report, "one-stop").0, [65, 65, 0, 0, 0, 0]);
-    assert_eq!(system(&report, "national-portal").0, [63, 63, 0, 0, 0, 0]);
+    assert_eq!(
+        system(&report, "national-portal").0,
+        [63 + 12, 63 + 12, 0, 0, 0, 0]
+    );
 }
 
 #[tokio::test]
@@ -162,7 +186,7 @@ async fn people_read_a_table_and_a_verdict() {
     }
 }
 
-/// The demo with one line of an outbound mapping gone. It must notice.
+/// The demo with one line of an outbound mapping gone: six dossiers, and two of the licence desk. It must notice.
 async fn without(file: &str, line: &str) -> (Ran, Value) {
     let adapters = Adapters::copy().replace(&format!("national-portal/{file}"), line, "");
     let folder = text(adapters.folder());
@@ -189,7 +213,7 @@ async fn field_that_the_dossier_mapping_forgets_and_the_portal_does_not_miss_is_
     )
     .await;
     let (counts, parked) = system(&report, "national-portal");
-    assert_eq!((counts, parked), ([6, 6, 0, 0, 6, 0], &json!({})));
+    assert_eq!((counts, parked), ([8, 8, 0, 0, 8, 0], &json!({})));
     assert!(
         finding(&report, &["national-portal", "KenhThucHien differs"]).is_some(),
         "{ran:?}"
@@ -201,8 +225,8 @@ async fn field_that_the_dossier_mapping_forgets_and_the_portal_demands_is_parked
     let (ran, report) = without("dossier.jq", "  Email: ($contact.email | text),\n").await;
     let (counts, parked) = system(&report, "national-portal");
     let [expected, present, missing, ..] = counts;
-    assert_eq!((expected, present, missing), (6, 0, 6));
-    assert_eq!(parked, &json!({"refused-by-target": 6}));
+    assert_eq!((expected, present, missing), (8, 0, 8));
+    assert_eq!(parked, &json!({"refused-by-target": 8}));
     assert!(finding(&report, &["push.dossier", "Email"]).is_some(), "{ran:?}");
 }
 
@@ -210,7 +234,7 @@ async fn field_that_the_dossier_mapping_forgets_and_the_portal_demands_is_parked
 async fn field_that_the_progress_mapping_forgets_and_the_portal_does_not_miss_is_found_by_the_judge() {
     let (ran, report) = without("progress.jq", "  NgayBatDau: (.started | portal_time),\n").await;
     let (counts, parked) = system(&report, "national-portal");
-    assert_eq!((counts, parked), ([6, 6, 0, 0, 6, 0], &json!({})));
+    assert_eq!((counts, parked), ([8, 8, 0, 0, 8, 0], &json!({})));
     assert!(
         finding(&report, &["national-portal", "progress.NgayBatDau differs"]).is_some(),
         "{ran:?}"
@@ -224,7 +248,7 @@ async fn field_that_the_progress_mapping_forgets_and_the_portal_demands_is_parke
     let entries = parked["mandatory-empty"].as_u64().unwrap();
     assert_eq!(
         (counts, parked),
-        ([6, 6, 0, 0, 6, 0], &json!({"mandatory-empty": entries}))
+        ([8, 8, 0, 0, 8, 0], &json!({"mandatory-empty": entries}))
     );
     assert!(
         finding(&report, &["push.progress", "NoiDungXuLy"]).is_some(),

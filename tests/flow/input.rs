@@ -58,7 +58,7 @@ async fn bad_dossiers_are_refused_by_cause_and_the_others_arrive() {
     assert_eq!(system(&report, "one-stop"), ([12, 12, 0, 0, 0, 0], &json!({})));
     assert_eq!(
         system(&report, "national-portal"),
-        ([8, 8, 0, 0, 0, 4], &json!({}))
+        ([8 + 3, 8 + 3, 0, 0, 0, 4], &json!({}))
     );
     let findings: Vec<&str> = report["findings"]
         .as_array()

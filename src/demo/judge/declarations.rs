@@ -33,13 +33,7 @@ pub fn judge_declarations(one_stop: &[Value], held: &[Value], lost: &[&str]) -> 
                     .to_owned();
                 due.entry(number).or_default().push((code, row, declaration));
             }
-            Err(cause) => {
-                *verdict
-                    .refused
-                    .entry(format!("{cause}: not for this system"))
-                    .or_default() += 1;
-                parked.push((code, cause));
-            }
+            Err(cause) => parked.push((code, cause)),
         }
     }
     let mut found: BTreeMap<&str, Vec<&Value>> = BTreeMap::new();
