@@ -28,16 +28,31 @@ def not_asked: if is_open and (is_citizen | not) then {identity: {outcome: "not_
 
 # ---- the question ----
 
+# A code as the register takes it. One that is too long is never cut: what is left would be another code, or another officer's
+# account.
+def whole_code($field; $longest):
+  if (. // "") == "" then
+    error({
+      code: "mandatory-empty", field: $field, found: "nothing", expected: "a code",
+      remedy: "state it where the dossier was recorded; the corrected version is sent by itself"
+    })
+  elif length > $longest then
+    error({
+      code: "bad-value", field: $field, found: "a longer one", expected: "a code of at most \($longest) characters",
+      remedy: "state the code that the register knows; for officers, in settings.officers"
+    })
+  else . end;
+
 # In the order of the sequence: a server of SOAP refuses any other. The birth date is as precise as it is known; of a month
 # the register knows nothing.
 def question($service):
   person_numbers as $numbers
   | .applicant.person as $person
   | {
-    MaDVC: (.procedure.code | cut(20)),
+    MaDVC: (.procedure.code | whole_code("MaDVC"; 20)),
     MaTichHop: $service,
-    MaCanBo: (account | cut(20)),
-    MaDonVi: (.agency.code | cut(35))
+    MaCanBo: (account | whole_code("MaCanBo"; 20)),
+    MaDonVi: (.agency.code | whole_code("MaDonVi"; 35))
   }
   + (if $numbers.citizen != null then {SoDinhDanh: $numbers.citizen} else {SoCMND: $numbers.old} end)
   + {

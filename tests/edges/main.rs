@@ -34,6 +34,7 @@ mod leases;
 mod lookups;
 mod odd;
 mod own_word;
+mod peers;
 mod privacy;
 mod rabbitmq;
 mod rabbitmq_drift;

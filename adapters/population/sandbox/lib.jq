@@ -58,10 +58,9 @@ def unsound($service):
     first(
         (if in_order then empty else "sai thứ tự hoặc tên phần tử" end),
         (. as $asked
-          | (["MaYeuCau", 40], ["MaDVC", 20], ["MaTichHop", 20], ["MaCanBo", 20], ["HoVaTen", 100]) as [$name, $longest]
+          | (["MaYeuCau", 40], ["MaDVC", 20], ["MaTichHop", 20], ["MaCanBo", 20], ["MaDonVi", 35], ["HoVaTen", 100]) as [$name, $longest]
           | select($asked[$name] | is_text($longest) | not) | "\($name): bắt buộc, tối đa \($longest) ký tự"),
         (if .MaTichHop != $service then "MaTichHop: dịch vụ này là \($service)" else empty end),
-        (if (.MaDonVi // "x") | is_text(35) then empty else "MaDonVi: tối đa 35 ký tự" end),
         (if (.SoDinhDanh // "" | test("^[0-9]{12}$")) or (.SoCMND // "" | test("^[0-9]{9}$")) then empty
          else "phải có SoDinhDanh 12 chữ số hoặc SoCMND 9 chữ số" end),
         (if (.NgayThangNamSinh | type == "object")
@@ -117,11 +116,11 @@ def in_soap($operation; $service; $db; $now):
   | if $refusal != null then soap(fault_of($refusal[0]; $refusal[1]); 500)
     else soap(content($asked; $service; $db)) + {rows: {YeuCau: [kept($asked; $now)]}} end;
 
-# The same through the façade, which knows neither units nor envelopes.
+# The same through the façade, which asks in the name of the province's own unit and knows no envelopes.
 def in_text($db; $now):
   .body as $sent
   | ({
-      MaYeuCau: $sent.MaYeuCau, MaDVC: $sent.MaDVC, MaTichHop: $sent.MaTichHop, MaCanBo: $sent.MaCanBo,
+      MaYeuCau: $sent.MaYeuCau, MaDVC: $sent.MaDVC, MaTichHop: $sent.MaTichHop, MaCanBo: $sent.MaCanBo, MaDonVi: "H56",
       SoDinhDanh: $sent.SoDinhDanh, SoCMND: $sent.SoCMND, HoVaTen: $sent.HoVaTen,
       NgayThangNamSinh: (if ($sent.NgayThangNam // "") != "" then {NgayThangNam: $sent.NgayThangNam} else {Nam: $sent.Nam} end)
     } | with_entries(select(.value != null and .value != ""))) as $asked
