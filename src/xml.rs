@@ -64,13 +64,12 @@ pub fn parse(text: &str) -> Result<Value, String> {
                     .resolve_char_ref()
                     .map_err(|_| wrong("a character that is none"))?;
                 let name = reference.xml10_content();
-                match letter {
-                    Some(letter) => innermost(&mut open).text.push(letter),
-                    None => {
-                        let meant = resolve_xml_entity(&name)
-                            .ok_or_else(|| wrong("an entity that is not XML's own"))?;
-                        innermost(&mut open).text.push_str(meant);
-                    }
+                if let Some(letter) = letter {
+                    innermost(&mut open).text.push(letter);
+                } else {
+                    let meant =
+                        resolve_xml_entity(&name).ok_or_else(|| wrong("an entity that is not XML's own"))?;
+                    innermost(&mut open).text.push_str(meant);
                 }
             }
             Event::DocType(_) => return Err(wrong("a DTD, which is not read,")),

@@ -212,7 +212,7 @@ impl Lookup {
         if let Some(when) = &self.when
             && !when.holds(dossier, &scope).map_err(super::fault)?
         {
-            let said = self.said(self.otherwise.as_ref(), dossier, &scope)?;
+            let said = said(self.otherwise.as_ref(), dossier, &scope)?;
             return Ok(said.map_or(Inquiry::Nothing, Inquiry::Say));
         }
         self.question(dossier, &scope).map(Inquiry::Ask)
@@ -223,7 +223,7 @@ impl Lookup {
     /// # Errors
     /// The fault of the jq.
     pub fn meanwhile(&self, dossier: &Json) -> Result<Option<Json>, Fault> {
-        self.said(self.meanwhile.as_ref(), dossier, &self.settings.mapping())
+        said(self.meanwhile.as_ref(), dossier, &self.settings.mapping())
     }
 
     /// What an answer says of the dossier that was asked about; `None` where the mapping leaves it out on purpose. `id`: the
@@ -265,12 +265,13 @@ impl Lookup {
     pub(super) fn has_meanwhile(&self) -> bool {
         self.meanwhile.is_some()
     }
+}
 
-    fn said(&self, filter: Option<&Filter>, dossier: &Json, scope: &Scope) -> Result<Option<Json>, Fault> {
-        let Some(filter) = filter else { return Ok(None) };
-        let said = filter.all(dossier, scope).map_err(super::fault)?;
-        Ok(said.into_iter().next())
-    }
+/// What a filter says of a dossier, if it says something.
+fn said(filter: Option<&Filter>, dossier: &Json, scope: &Scope) -> Result<Option<Json>, Fault> {
+    let Some(filter) = filter else { return Ok(None) };
+    let said = filter.all(dossier, scope).map_err(super::fault)?;
+    Ok(said.into_iter().next())
 }
 
 /// A fact about a dossier as a patch of it: it names the dossier, and an identity check the applicant whom it was made for.

@@ -51,12 +51,12 @@ pub enum Means {
     /// The record itself, as often as it changes.
     Record {
         /// Makes the record; with `put` also changes it.
-        create: Call,
+        create: Box<Call>,
         /// Changes the record. `None`: once there, it is never sent again.
-        update: Option<Call>,
+        update: Option<Box<Call>>,
     },
     /// Actions, one after the other, each from the state that the last one led to.
-    Steps(Steps),
+    Steps(Box<Steps>),
 }
 
 /// After an unclear end without another way to know.
@@ -107,7 +107,7 @@ impl Push {
     #[must_use]
     pub fn update(&self) -> Option<&Call> {
         match &self.means {
-            Means::Record { update, .. } => update.as_ref(),
+            Means::Record { update, .. } => update.as_deref(),
             Means::Steps(_) => None,
         }
     }

@@ -115,7 +115,7 @@ impl Push {
         let (means, remote) = if by_steps {
             let acting: Vec<_> = variables.iter().copied().chain(["record"]).collect();
             let steps = Steps::read(table, around.wire, workshop, &acting);
-            (steps.map(Means::Steps), None)
+            (steps.map(Box::new).map(Means::Steps), None)
         } else {
             match Calls::read(table, around, &variables) {
                 Some(calls) => (Some(calls.means), calls.remote),
@@ -260,8 +260,8 @@ impl Calls {
             let remote = remote(&made);
             let put = put?;
             let means = Means::Record {
-                update: Some(put.clone()),
-                create: put,
+                update: Some(Box::new(put.clone())),
+                create: Box::new(put),
             };
             return Some(Self { means, remote });
         }
@@ -272,8 +272,8 @@ impl Calls {
             None => None,
         };
         let means = Means::Record {
-            create: create?,
-            update,
+            create: Box::new(create?),
+            update: update.map(Box::new),
         };
         Some(Self { means, remote })
     }

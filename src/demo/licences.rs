@@ -70,7 +70,7 @@ pub(super) fn is_done(desk: &Sandbox, one_stop: &[Value]) -> bool {
             .and_then(|state| state["MaTrangThai"].as_str())
             .unwrap_or("2");
         let at = one_stop.iter().find(|row| row["MaHoSoNguon"] == *code);
-        at.is_some_and(|row| row["TrangThaiHoSoId"].to_string() == stands)
+        at.is_some_and(|row| row["TrangThaiHoSoId"].as_u64() == stands.parse().ok())
     };
     usize::try_from(played) == Ok(script.len()) && desk.rows("HoSo").iter().all(shown)
 }

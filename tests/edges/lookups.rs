@@ -327,7 +327,7 @@ async fn question_may_be_asked_again_every_so_often() {
     let bench = bench(&with("every = \"1h\""), &target).await;
     bench.tell(&row(1)).await;
     let next = bench.work("population").await.expect("the next question");
-    assert_eq!(next, bench.now() + std::time::Duration::from_secs(3600));
+    assert_eq!(next, bench.now() + std::time::Duration::from_hours(1));
     bench.advance(3599);
     bench.work("population").await;
     assert_eq!(target.calls("/person").len(), 1);

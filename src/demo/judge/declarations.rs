@@ -76,16 +76,11 @@ pub fn judge_declarations(one_stop: &[Value], held: &[Value], lost: &[&str]) -> 
         match dossiers.iter().find(|(code, ..)| Some(code) == holder.as_ref()) {
             None => verdict.unexpected.push(number.clone()),
             Some((code, row, declaration)) => {
-                verdict
-                    .different
-                    .extend(
-                        differences(declaration, copy, row)
-                            .into_iter()
-                            .map(|field| Difference {
-                                code: code.clone(),
-                                field,
-                            }),
-                    )
+                let fields = differences(declaration, copy, row).into_iter();
+                verdict.different.extend(fields.map(|field| Difference {
+                    code: code.clone(),
+                    field,
+                }));
             }
         }
     }
@@ -256,7 +251,9 @@ mod tests {
         let number = rejected[0]["MaHoSo"].clone();
         rejected.retain(|row| row["MaHoSo"] == number);
         assert!(
-            judge_declarations(&rejected, &[there.clone()], &[]).0.is_clean(),
+            judge_declarations(&rejected, std::slice::from_ref(&there), &[])
+                .0
+                .is_clean(),
             "declared before it was rejected"
         );
         assert!(judge_declarations(&rejected, &[], &[]).0.is_clean());

@@ -56,6 +56,10 @@ pub(super) struct Answered {
     pub(super) fact: Option<Patch>,
 }
 
+/// What an answer says of a dossier; nothing, where the mapping leaves it out on purpose.
+#[derive(Clone)]
+struct Meaning(Option<Value>);
+
 /// What a process knows of the questions that it has asked; nothing of it is stored.
 #[derive(Default)]
 pub(super) struct Memory(Mutex<Remembered>);
@@ -63,7 +67,7 @@ pub(super) struct Memory(Mutex<Remembered>);
 #[derive(Default)]
 struct Remembered {
     /// By question: what its answer meant, and until when that serves.
-    facts: BTreeMap<(String, String), (Option<Value>, Timestamp)>,
+    facts: BTreeMap<(String, String), (Meaning, Timestamp)>,
     /// Look-ups whose system allows no more questions, and until when. By the steady clock, as is all of this.
     resting: BTreeMap<String, Timestamp>,
 }
@@ -88,11 +92,12 @@ impl Memory {
         self.open().resting.get(lookup).is_none_or(|until| *until <= now)
     }
 
-    fn recall(&self, asking: &Asking, now: Timestamp) -> Option<Option<Value>> {
+    /// What an answer to the same question meant, if there was one that still serves.
+    fn recall(&self, asking: &Asking, now: Timestamp) -> Option<Meaning> {
         let key = (asking.row.push.clone(), asking.question.hash.clone());
         let memory = self.open();
-        let (fact, until) = memory.facts.get(&key)?;
-        (*until > now).then(|| fact.clone())
+        let (meaning, until) = memory.facts.get(&key)?;
+        (*until > now).then(|| meaning.clone())
     }
 
     fn remember(&self, asking: &Asking, fact: Option<&Value>, (now, until): (Timestamp, Timestamp)) {
@@ -102,7 +107,7 @@ impl Memory {
         }
         if memory.facts.len() < REMEMBERED {
             let key = (asking.row.push.clone(), asking.question.hash.clone());
-            memory.facts.insert(key, (fact.cloned(), until));
+            memory.facts.insert(key, (Meaning(fact.cloned()), until));
         }
     }
 }
@@ -278,7 +283,7 @@ pub(super) async fn allowed(
     let (mut open, mut ended) = (Vec::new(), Vec::new());
     for asking in asks {
         match memory.recall(&asking, now) {
-            Some(fact) => ended.push(asking.answered(adapter, fact, (now, wall))),
+            Some(Meaning(fact)) => ended.push(asking.answered(adapter, fact, (now, wall))),
             None => open.push(asking),
         }
     }
@@ -316,11 +321,11 @@ pub(super) async fn allowed(
                 until: spend.until,
             })
             .collect();
-        let Some(spent) = transaction.spend(&adapter.name, &quotas).await? else {
+        let Some(place) = transaction.spend(&adapter.name, &quotas).await? else {
             allowed.push(asking);
             continue;
         };
-        let spend = &spends[spent];
+        let spend = &spends[place];
         let until = now + spend.until.duration_since(wall).max(SignedDuration::ZERO);
         if spend.for_all {
             memory.open().resting.insert(name, until);
@@ -376,7 +381,7 @@ pub(super) async fn ask(
                 Err(cause) => asking.unreadable(adapter, cause),
             }
         }
-        Word::Exists | Word::Refused => asking.left(refused(&exchange.verdict)),
+        Word::Exists | Word::Refused => asking.left(refused(exchange.verdict.reason)),
     }
 }
 

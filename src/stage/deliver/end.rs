@@ -62,7 +62,7 @@ pub(super) fn unsettled(adapter: &Adapter, mut work: Work, verdict: Verdict, now
         Word::Retry => work.row = back_off(adapter, work.row, &verdict, now),
         Word::Done | Word::Exists | Word::Missing | Word::Refused => {
             let row = &mut work.row;
-            row.state = refused(&verdict);
+            row.state = refused(verdict.reason);
             // An answer came: what fails next is another failure.
             row.failures = 0;
             row.failing_since = None;
@@ -72,8 +72,8 @@ pub(super) fn unsettled(adapter: &Adapter, mut work: Work, verdict: Verdict, now
 }
 
 /// Parked because the target takes no such record, or answers no such question.
-pub(super) fn refused(verdict: &Verdict) -> State {
-    let reason = verdict.reason.as_deref().unwrap_or("a refusal without a reason");
+pub(super) fn refused(reason: Option<String>) -> State {
+    let reason = reason.unwrap_or_else(|| "a refusal without a reason".to_owned());
     let cause = Fault::new("refused-by-target")
         .found(reason)
         .expected("that the target takes the record")
