@@ -155,7 +155,8 @@ impl Report {
             )
         }));
         let deserved: usize = portal.refused.values().sum();
-        let (checks, identity) = checks(store.as_ref(), &held, &register).await?;
+        let told = world.one_stop().rows("XacThuc");
+        let (checks, identity) = checks(store.as_ref(), &held, &register, &told).await?;
         let systems = vec![
             // A row that the one-stop cannot even hold is missing there by its own fault, not by ours.
             system("one-stop", &one_stop, unrecorded.len(), &letters, &mut findings),
@@ -222,11 +223,13 @@ fn is_lost_declaration(letter: &DeadLetter) -> bool {
         && matches!(letter.cause.code.as_str(), "in-doubt-no-find" | "key-taken")
 }
 
-/// The checks of the applicants: whether each came out as it must, and how often it came out how.
+/// The checks of the applicants: whether each came out as it must and was told (`told`) to the officers, and how often it came
+/// out how.
 async fn checks(
     store: &dyn Store,
     held: &[Value],
     register: &[Value],
+    told: &[Value],
 ) -> Result<(Verdict, BTreeMap<String, usize>), StoreError> {
     let (mut verdict, mut outcomes) = (Verdict::default(), BTreeMap::new());
     for row in held {
@@ -244,17 +247,23 @@ async fn checks(
         verdict.present += 1;
         *outcomes.entry(outcome.to_owned()).or_default() += 1;
         let (expected, fields) = judge::identity(row, register);
-        let told: Vec<&str> = found["fields"]
+        let named = found["fields"]
             .as_array()
             .into_iter()
             .flatten()
-            .filter_map(Value::as_str)
-            .collect();
-        if (outcome, &told) != (expected, &fields) {
+            .filter_map(Value::as_str);
+        let mut differ = |field: &str| {
             verdict.different.push(Difference {
                 code: code.to_owned(),
-                field: "identity".to_owned(),
+                field: field.to_owned(),
             });
+        };
+        if outcome != expected || !named.eq(fields.iter().copied()) {
+            differ("identity");
+        }
+        let told = told.iter().find(|told| told["MaHoSo"] == code);
+        if told != Some(&judge::told_of_check(code, expected, &fields, told)) {
+            differ("KetQuaXacThuc");
         }
     }
     Ok((verdict, outcomes))

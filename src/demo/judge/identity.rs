@@ -1,6 +1,6 @@
 //! How the check of an applicant must come out, from a row of the one-stop and what the register holds.
 
-use serde_json::Value;
+use serde_json::{Value, json};
 use unicode_normalization::UnicodeNormalization;
 use unicode_normalization::char::is_combining_mark;
 
@@ -46,6 +46,36 @@ pub fn outcome(row: &Value, register: &[Value]) -> (&'static str, Vec<&'static s
         (true, true) => ("weak_match", vec!["name"]),
         (true, false) => ("match", Vec::new()),
     }
+}
+
+/// What the officers of the one-stop must have been told of the check; its time and number are those that they were told.
+#[must_use]
+pub fn told_of_check(code: &str, outcome: &str, fields: &[&str], told: Option<&Value>) -> Value {
+    let outcome = match outcome {
+        "match" => "khop",
+        "weak_match" => "khop_khong_dau",
+        "mismatch" => "khac_biet",
+        "not_found" => "khong_tim_thay",
+        _ => "khong_ap_dung",
+    };
+    let fields: Vec<&str> = fields
+        .iter()
+        .map(|field| {
+            if *field == "name" {
+                "Họ và tên"
+            } else {
+                "Ngày sinh"
+            }
+        })
+        .collect();
+    let same = |key: &str| told.map_or(Value::Null, |told| told[key].clone());
+    json!({
+        "MaHoSo": code,
+        "KetQuaXacThuc": outcome,
+        "TruongKhacBiet": fields.join(", "),
+        "ThoiDiemXacThuc": same("ThoiDiemXacThuc"),
+        "MaYeuCau": same("MaYeuCau"),
+    })
 }
 
 /// Without accents and case; đ is d.

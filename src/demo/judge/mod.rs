@@ -23,7 +23,7 @@ use serde_json::{Value, json};
 
 pub use declarations::{Parked, judge_declarations};
 pub use expected::{Expected, expected};
-pub use identity::outcome as identity;
+pub use identity::{outcome as identity, told_of_check};
 pub use licences::judge_licences;
 
 /// What the judge found.
