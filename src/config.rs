@@ -362,7 +362,14 @@ mod tests {
         config.environment = Arc::new(|name| Some(name.to_lowercase()));
         let adapters = config.load_adapters().unwrap();
         let names: Vec<&str> = adapters.iter().map(|adapter| adapter.name.as_str()).collect();
-        assert_eq!(names, ["national-portal", "one-stop"]);
+        let all = [
+            "driving-licence",
+            "judicial-records",
+            "national-portal",
+            "one-stop",
+            "population",
+        ];
+        assert_eq!(names, all);
     }
 
     #[test]

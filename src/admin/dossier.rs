@@ -104,7 +104,7 @@ pub(super) async fn show(
             let waits = |open: &Open| !matches!(open.state, DeliveryState::Skipped { .. });
             systems[0].since = target.since;
             systems[0].open = target.open.into_iter().filter(waits).collect();
-        } else {
+        } else if is_told(chunk) || !target.open.is_empty() {
             systems.push(target);
         }
     }
@@ -119,6 +119,11 @@ pub(super) async fn show(
         links,
         systems,
     }))
+}
+
+/// Is the system told of the dossier? One that is only asked has none, and is shown as long as it owes an answer.
+fn is_told(deliveries: &[Delivery]) -> bool {
+    deliveries.iter().any(|row| !row.push.starts_with("lookup."))
 }
 
 /// The dossier that people call so, or where to look for it.
