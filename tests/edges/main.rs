@@ -56,3 +56,4 @@ mod unmapped;
 mod verdicts;
 mod versions;
 mod webhook;
+mod windows;

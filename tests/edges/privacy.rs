@@ -88,8 +88,14 @@ async fn demo_says_nothing_about_people_even_when_it_traces() {
         .take(12)
         .map(|line| serde_json::from_str(line).unwrap())
         .collect();
-    let values = personal(&rows);
+    let mut values = personal(&rows);
     assert!(values.len() > 60, "{values:?}");
+    // What only the population database has, of everybody in it.
+    let register = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("src/demo/register.jsonl");
+    for line in std::fs::read_to_string(register).unwrap().lines() {
+        let person: Value = serde_json::from_str(line).unwrap();
+        values.insert(person["ThuongTru"]["ChiTiet"].as_str().unwrap().to_owned());
+    }
     let plain: BTreeSet<String> = rows
         .iter()
         .map(|row| row["ChuHoSo"].as_str().unwrap().to_owned())

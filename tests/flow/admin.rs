@@ -3,6 +3,8 @@
 use lienthong::demo::World;
 use serde_json::{Value, json};
 
+use crate::broker::Broker;
+use crate::stores;
 use crate::support::{ask, by_code, code, finals, run, settle_told, tell, tell_all, text, world};
 
 /// Returned to the applicant: everything is where it should be.
@@ -91,9 +93,10 @@ async fn status_tells_version_adapters_and_counts() {
 
     let ran = ask(&world, &["status"]).await;
     assert_eq!(ran.code, 0);
+    let (store, broker) = (stores::name(), Broker::name());
     for said in [
-        "SQLite",
-        "loopback",
+        store,
+        broker,
         "3 dossiers",
         "ADAPTER",
         "one-stop",

@@ -3,12 +3,13 @@
 use std::time::Duration;
 
 use serde_json::json;
-use sqlx::Connection;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
+use sqlx::{AssertSqlSafe, Connection};
 
 use crate::node::Node;
 use crate::oracle::asked::Class;
 use crate::oracle::source::record;
+use crate::stores::database;
 use crate::support::until;
 use crate::world::{Design, World};
 
@@ -26,23 +27,43 @@ const MOST: u64 = 150 * 1024;
 
 /// Lays copies of the one refused record beside it, each a little different.
 async fn multiply(node: &Node) {
-    let options = SqliteConnectOptions::new()
-        .filename(node.folder().join("lienthong.db"))
-        .busy_timeout(Duration::from_mins(1));
-    let mut store = SqliteConnection::connect_with(&options).await.unwrap();
-    let written = sqlx::query(
-        "with recursive number(n) as (select 1 union all select n + 1 from number where n < ?1)
+    let written = if node.store().starts_with("sqlite") {
+        let options = SqliteConnectOptions::new()
+            .filename(node.folder().join("lienthong.db"))
+            .busy_timeout(Duration::from_mins(1));
+        let mut store = SqliteConnection::connect_with(&options).await.unwrap();
+        let copies =
+            copies("with recursive number(n) as (select 1 union all select n + 1 from number where n < ?1)");
+        let written = sqlx::query(AssertSqlSafe(copies))
+            .bind(LETTERS - 1)
+            .execute(&mut store)
+            .await
+            .unwrap();
+        store.close().await.unwrap();
+        written.rows_affected()
+    } else {
+        let mut store = database::connect(node.store()).await;
+        let copies = copies("with number(n) as (select generate_series(1::bigint, $1::bigint))");
+        let written = sqlx::query(AssertSqlSafe(copies))
+            .bind(LETTERS - 1)
+            .execute(&mut store)
+            .await
+            .unwrap();
+        store.close().await.unwrap();
+        written.rows_affected()
+    };
+    assert_eq!(i64::try_from(written), Ok(LETTERS - 1));
+}
+
+/// The statement that writes a copy for each of these numbers.
+fn copies(numbers: &str) -> String {
+    format!(
+        "{numbers}
          insert into inbox (adapter, operation, observed_ms, raw_hash, raw, state, cause, code, mapping)
          select adapter, operation, observed_ms + n, raw_hash || n, replace(raw, '\"pad\":\"', '\"pad\":\"' || n), state,
                 cause, code, mapping
-         from inbox, number where state = 'refused'",
+         from inbox, number where state = 'refused'"
     )
-    .bind(LETTERS - 1)
-    .execute(&mut store)
-    .await
-    .unwrap();
-    assert_eq!(i64::try_from(written.rows_affected()), Ok(LETTERS - 1));
-    store.close().await.unwrap();
 }
 
 /// Records in this state.

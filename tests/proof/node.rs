@@ -179,6 +179,11 @@ impl Node {
         .await
     }
 
+    /// Address of its store.
+    pub(crate) fn store(&self) -> &str {
+        &self.store
+    }
+
     /// What a second daemon says that is started on the same store.
     pub(crate) fn second(&self) -> Output {
         command(&self.folder, None).output().unwrap()

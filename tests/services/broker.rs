@@ -23,6 +23,14 @@ impl Broker {
         }
     }
 
+    /// The name under which a node speaks of the one that was chosen.
+    pub(crate) fn name() -> &'static str {
+        match var("LIENTHONG_TEST_BROKER").as_deref() {
+            Ok("rabbitmq") => "rabbitmq",
+            _ => "loopback",
+        }
+    }
+
     /// The run's RabbitMQ, whatever was chosen.
     pub(crate) async fn rabbitmq() -> Self {
         Self(Some(vhost().await))

@@ -83,8 +83,13 @@ pub(crate) fn postgres() -> Option<String> {
     })
 }
 
+/// What the nodes of a test that was not told have.
+pub(crate) fn name() -> &'static str {
+    if is_grown() { "PostgreSQL" } else { "SQLite" }
+}
+
 /// Whether tests that were not told have a database.
-fn is_grown() -> bool {
+pub(crate) fn is_grown() -> bool {
     match std::env::var("LIENTHONG_TEST_STORE").unwrap_or_default().as_str() {
         "" | "sqlite" => false,
         "postgres" => true,

@@ -11,7 +11,7 @@ use serde_json::Value;
 use super::desk::expand;
 use super::end::{back_off, refused};
 use super::plan::Plan;
-use crate::adapter::{Adapter, Inquiry, Lookup, Question, Word, about};
+use crate::adapter::{Adapter, Inquiry, Lookup, Question, Spend, Word, about};
 use crate::connector::{Connector, Exchange};
 use crate::dossier::hash::content;
 use crate::dossier::{Origin, Patch};
@@ -287,40 +287,24 @@ pub(super) async fn allowed(
             None => open.push(asking),
         }
     }
-    if open.is_empty() {
-        return Ok((open, ended));
+    let mut limited = Vec::new();
+    for asking in open {
+        match spends(shared, adapter, &asking, wall).await {
+            Ok(spends) => limited.push((asking, spends)),
+            Err(cause) => ended.push(asking.unreadable(adapter, cause)),
+        }
+    }
+    if limited.iter().all(|(_, spends)| spends.is_empty()) {
+        return Ok((limited.into_iter().map(|(asking, _)| asking).collect(), ended));
     }
     let mut transaction = shared.store.begin().await?;
     let mut allowed = Vec::new();
-    for asking in open {
+    for (asking, spends) in limited {
+        // An earlier one of this step may have used it up.
         if !memory.may_ask(&asking.row.push, now) {
             continue;
         }
-        let (name, about) = (asking.row.push.clone(), asking.mark());
-        let (of, asked) = (Arc::clone(adapter), asking.question.asked.clone());
-        let lookup = name.clone();
-        let spends = shared.lane(adapter).run(&name, about, move || {
-            lookup_of(&of, &lookup).map_or(Ok(Vec::new()), |lookup| lookup.spends(&asked, wall))
-        });
-        let spends = match spends.await {
-            Ok(Ok(spends)) => spends,
-            Ok(Err(cause)) => {
-                ended.push(asking.unreadable(adapter, cause));
-                continue;
-            }
-            Err(stuck) => {
-                ended.push(asking.unreadable(adapter, pause::given_up(&name, stuck)));
-                continue;
-            }
-        };
-        let quotas: Vec<Quota> = spends
-            .iter()
-            .map(|spend| Quota {
-                name: spend.name.clone(),
-                limit: spend.limit,
-                until: spend.until,
-            })
-            .collect();
+        let quotas: Vec<Quota> = spends.iter().map(quota).collect();
         let Some(place) = transaction.spend(&adapter.name, &quotas).await? else {
             allowed.push(asking);
             continue;
@@ -328,7 +312,7 @@ pub(super) async fn allowed(
         let spend = &spends[place];
         let until = now + spend.until.duration_since(wall).max(SignedDuration::ZERO);
         if spend.for_all {
-            memory.open().resting.insert(name, until);
+            memory.open().resting.insert(asking.row.push.clone(), until);
         } else {
             ended.push(asking.left(State::Waiting {
                 requirement: QUOTA.to_owned(),
@@ -338,6 +322,34 @@ pub(super) async fn allowed(
     }
     transaction.commit().await?;
     Ok((allowed, ended))
+}
+
+/// What asking this would use up, by the adapter's mappings.
+async fn spends(
+    shared: &Shared,
+    adapter: &Arc<Adapter>,
+    asking: &Asking,
+    wall: Timestamp,
+) -> Result<Vec<Spend>, Fault> {
+    let (of, name) = (Arc::clone(adapter), asking.row.push.clone());
+    let asked = asking.question.asked.clone();
+    let spends = shared
+        .lane(adapter)
+        .run(&asking.row.push, asking.mark(), move || {
+            lookup_of(&of, &name).map_or(Ok(Vec::new()), |lookup| lookup.spends(&asked, wall))
+        });
+    spends
+        .await
+        .unwrap_or_else(|stuck| Err(pause::given_up(&asking.row.push, stuck)))
+}
+
+/// A use of a limit as the store counts it.
+fn quota(spend: &Spend) -> Quota {
+    Quota {
+        name: spend.name.clone(),
+        limit: spend.limit,
+        until: spend.until,
+    }
 }
 
 /// Asks.

@@ -175,8 +175,10 @@ impl Puller {
             owed: page.owed,
         };
         admit(&self.shared, records, Some(position)).await?;
+        // A window that ended in the past is followed by the next one at once.
+        let goes_on = more || (pull.window.is_some() && span.until < now);
         *schedule = Schedule {
-            next: (!more).then(|| steady + pull.every),
+            next: (!goes_on).then(|| steady + pull.every),
             owes: pull.acknowledge.is_some(),
             ..Schedule::default()
         };
