@@ -1,6 +1,6 @@
 //! A node inside the test: the shipped one-stop and targets of the test, a real store in a file, a clock that is moved.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -44,7 +44,7 @@ create = { path = '/create', body = '.' }
 update = { path = '/update', body = '.' }
 "#;
 
-/// In place of a manifest: the shipped adapter of that name, whose secrets are their names in lower case.
+/// In place of a manifest: the shipped adapter of that name, whose secrets are as [`secret`] has them.
 pub(crate) const SHIPPED: &str = "";
 
 /// When tests begin.
@@ -242,7 +242,6 @@ pub(super) fn configure(folder: &Path, targets: &[(&str, &str, &str)]) -> Config
         std::fs::write(adapter.join("adapter.toml"), manifest).unwrap();
         systems.push(system(name, adapter, url));
     }
-    let secrets: HashMap<&str, &str> = SECRETS.into();
     Config {
         store: stores::url(folder),
         broker: "loopback:".into(),
@@ -252,11 +251,14 @@ pub(super) fn configure(folder: &Path, targets: &[(&str, &str, &str)]) -> Config
         files: Some(folder.join("files")),
         files_url: None,
         systems,
-        environment: Arc::new(move |name| {
-            let secret = secrets.get(name).map(ToString::to_string);
-            Some(secret.unwrap_or_else(|| name.to_lowercase()))
-        }),
+        environment: Arc::new(|name| Some(secret(name))),
     }
+}
+
+/// A secret of that name: that of the demo, else its name in lower case.
+pub(crate) fn secret(name: &str) -> String {
+    let known = SECRETS.iter().find(|(known, _)| *known == name);
+    known.map_or_else(|| name.to_lowercase(), |(_, value)| (*value).to_owned())
 }
 
 pub(super) fn shipped(name: &str) -> PathBuf {
