@@ -102,7 +102,7 @@ async fn status_tells_version_adapters_and_counts() {
         "one-stop",
         "skipped",
         "4 kept = 3 taken + 0 closed or nothing new + 0 waiting + 1 refused",
-        "there + 1 on the way (0 in doubt) + 0 parked + 7 not sent + 0 given up",
+        "there + 1 on the way (0 in doubt) + 0 parked + 10 not sent + 0 given up",
     ] {
         assert!(ran.out.contains(said), "{said} in {}", ran.out);
     }
@@ -125,7 +125,13 @@ async fn adapters_are_listed_with_operations_addresses_and_deliveries() {
     assert_eq!(
         (&one_stop["hosted"]["operations"], &portal["hosted"]["operations"]),
         (
-            &json!(["webhook.dossier", "pull.changes", "push.decisions", "push.intake"]),
+            &json!([
+                "webhook.dossier",
+                "pull.changes",
+                "push.decisions",
+                "push.identity",
+                "push.intake"
+            ]),
             &json!(["push.dossier", "push.progress"])
         )
     );
@@ -140,7 +146,7 @@ async fn adapters_are_listed_with_operations_addresses_and_deliveries() {
     );
     assert_eq!(portal["hosted"]["version"].as_str().unwrap().len(), 12);
     assert_eq!(portal["deliveries"]["skipped"], 1);
-    assert_eq!(one_stop["deliveries"], json!({"skipped": 6}));
+    assert_eq!(one_stop["deliveries"], json!({"skipped": 9}));
 
     let ran = ask(&world, &["adapter", "list"]).await;
     for said in ["OPERATIONS", "push.progress", &address, "go on", "1 skipped"] {
