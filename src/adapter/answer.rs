@@ -112,9 +112,17 @@ impl fmt::Display for Word {
     }
 }
 
-/// How long the answer asks to wait: seconds, or a date, which is compared with the answer's own `Date`: both are of one
-/// clock, and it need not be ours.
+/// The longest that an answer may have us wait. A gateway that writes a time of day in milliseconds means no such wait,
+/// and a time that no calendar holds must not be reckoned with.
+const LONGEST: Duration = Duration::from_hours(24);
+
+/// How long the answer asks to wait, a day at most: seconds, or a date, which is compared with the answer's own `Date`:
+/// both are of one clock, and it need not be ours.
 pub(super) fn retry_after(headers: &BTreeMap<String, String>) -> Option<Duration> {
+    asked_to_wait(headers).map(|wait| wait.min(LONGEST))
+}
+
+fn asked_to_wait(headers: &BTreeMap<String, String>) -> Option<Duration> {
     let said = headers.get("retry-after")?.trim();
     if let Ok(seconds) = said.parse() {
         return Some(Duration::from_secs(seconds));
@@ -147,6 +155,7 @@ mod tests {
                 Some(0),
             ),
             (vec![("retry-after", "Fri, 02 Jan 2026 03:05:05 GMT")], None),
+            (vec![("retry-after", "1767225600000")], Some(86_400)),
             (vec![("retry-after", "soon")], None),
             (vec![], None),
         ];

@@ -128,6 +128,21 @@ impl Adapter {
         webhooks.chain(pulls).chain(lookups).chain(pushes)
     }
 
+    /// An operation whose answers bring files, if there is any: the node then needs a folder for them.
+    #[must_use]
+    pub fn brings_files(&self) -> Option<String> {
+        let pulls = self
+            .pulls
+            .iter()
+            .map(|pull| (format!("pull.{}", pull.name), &pull.call));
+        let lookups = self
+            .lookups
+            .iter()
+            .map(|lookup| (lookup.name.clone(), &lookup.call));
+        let mut all = pulls.chain(lookups);
+        all.find(|(_, call)| !call.files.is_empty()).map(|(name, _)| name)
+    }
+
     /// Names of what is to be done for a dossier that it takes, as the ledger's rows have them.
     pub fn deliveries(&self) -> impl Iterator<Item = &str> {
         let pushes = self.pushes.iter().map(|push| push.name.as_str());

@@ -168,6 +168,26 @@ async fn what_is_no_base64_is_asked_for_again_and_nothing_is_kept_of_it() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn paper_that_cannot_be_read_keeps_no_other_back() {
+    let (shelf, book) = (shelf(PAPER).await, Target::start().await);
+    let bench = open(&shelf, &book).await;
+    let broken = json!({"tep": [{"noiDung": "lỗi hệ thống"}]});
+    shelf.next("/paper", Act::Answer(200, vec![], broken));
+    let mut row = with_paper("/gplx/1.pdf");
+    let papers = row["EForm"]["giayTo"].as_array_mut().unwrap();
+    papers.push(json!({"duongDan": "/gplx/2.pdf", "ten": "Đơn"}));
+    bench.tell(&row).await;
+    bench.work("shelf").await;
+    let asked: Vec<Value> = shelf
+        .calls("/paper")
+        .into_iter()
+        .map(|call| call.body["duongDan"].clone())
+        .collect();
+    assert_eq!(asked, ["/gplx/1.pdf", "/gplx/2.pdf"]);
+    assert_eq!(files(&bench).len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn link_gives_the_paper_to_whoever_was_told_it_and_to_nobody_else() {
     let (shelf, book) = (shelf(PAPER).await, Target::start().await);
     let site = Site::start(&[("shelf", SHELF, &shelf.url), ("book", &taker(), &book.url)]).await;

@@ -63,6 +63,9 @@ struct Run {
     /// What all its pages ask for.
     since: Option<Timestamp>,
     until: Timestamp,
+    /// Whether `until` was in the past when it began: the next one follows at once.
+    #[serde(default)]
+    past: bool,
     /// Newest native time so far.
     newest: Option<Timestamp>,
     /// The page to ask for; null for the first.
@@ -128,6 +131,7 @@ impl Puller {
             Run {
                 since,
                 until,
+                past: until < now,
                 newest: None,
                 page: Value::Null,
             }
@@ -163,7 +167,7 @@ impl Puller {
             })
             .collect();
         run.newest = run.newest.max(page.newest);
-        let more = page.next.is_some();
+        let (more, past) = (page.next.is_some(), run.past);
         match page.next {
             Some(next) => stand.run = Some(Run { page: next, ..run }),
             None => stand.since = pull.reached(stand.since, &span, run.newest, now),
@@ -175,8 +179,7 @@ impl Puller {
             owed: page.owed,
         };
         admit(&self.shared, records, Some(position)).await?;
-        // A window that ended in the past is followed by the next one at once.
-        let goes_on = more || (pull.window.is_some() && span.until < now);
+        let goes_on = more || past;
         *schedule = Schedule {
             next: (!goes_on).then(|| steady + pull.every),
             owes: pull.acknowledge.is_some(),
@@ -240,6 +243,11 @@ impl Puller {
                 let delay = self.policy().delay(failures, Duration::ZERO).unwrap_or_default();
                 let delay = delay.max(exchange.verdict.after.unwrap_or_default());
                 transaction.put_off(&owed, now + delay).await?;
+                // What a system says of records may name persons; its status does not.
+                let reason = match &exchange.answer {
+                    Some(answer) => Some(format!("HTTP {}", answer.status)),
+                    None => exchange.verdict.reason,
+                };
                 // What else is owed waits for the next page, so that a sick system is asked once for each.
                 schedule.owes = word == Word::Refused;
                 tracing::warn!(
@@ -247,7 +255,7 @@ impl Puller {
                     operation,
                     failures,
                     records = owed.len(),
-                    reason = exchange.verdict.reason,
+                    reason,
                     "acknowledgement not taken; made again later"
                 );
             }
@@ -277,6 +285,7 @@ impl Puller {
                     match pull.cursor(record) {
                         Ok(time) => newest = newest.max(time),
                         Err(fault) => {
+                            let fault = fault.for_log();
                             tracing::warn!(adapter = adapter.name, operation = pull.name, %fault, "record without a readable time");
                         }
                     }

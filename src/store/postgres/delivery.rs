@@ -25,10 +25,10 @@ macro_rules! picked {
                           select 1 from claim c
                           where c.adapter = d.adapter and c.dossier_id = d.dossier_id and c.holder <> $4
                             and c.until_ms > $3)
-                      -- an item waits for the open items before it: a target sees them in their order
+                      -- an item waits for the open items before it: a target sees them in their order; questions are free of each other
                       and not exists (
                           select 1 from delivery e
-                          where d.item <> '' and e.adapter = d.adapter and e.push = d.push
+                          where d.item <> '' and d.push not like 'lookup.%' and e.adapter = d.adapter and e.push = d.push
                             and e.dossier_id = d.dossier_id and e.item <> '' and e.ordinal < d.ordinal
                             and e.state in ('due', 'waiting', 'backing_off', 'in_doubt'))
                       -- a call that may still take effect: nothing else is said about this dossier meanwhile

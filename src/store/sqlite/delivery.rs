@@ -6,10 +6,10 @@ pub(super) const DUE: &str = "
     with free as not materialized (
         select d.* from delivery d
         where adapter = ?1 and push in (select value from json_each(?5))
-          -- an item waits for the open items before it: a target sees them in their order
+          -- an item waits for the open items before it: a target sees them in their order; questions are free of each other
           and not exists (
               select 1 from delivery e
-              where d.item <> '' and e.adapter = d.adapter and e.push = d.push and e.dossier_id = d.dossier_id
+              where d.item <> '' and d.push not like 'lookup.%' and e.adapter = d.adapter and e.push = d.push and e.dossier_id = d.dossier_id
                 and e.item <> '' and e.ordinal < d.ordinal
                 and e.state in ('due', 'waiting', 'backing_off', 'in_doubt'))
           -- a call that may still take effect: nothing else is said about this dossier meanwhile
