@@ -221,6 +221,17 @@ impl Config {
                             );
                         }
                     }
+                    let brings = self.files.is_none().then(|| adapter.brings_files()).flatten();
+                    if let Some(operation) = brings {
+                        faults.push(
+                            Fault::new("files-nowhere")
+                                .file("lienthong.toml")
+                                .field("files.folder")
+                                .found(format!("none, and {operation} of `{}` brings files", system.name))
+                                .expected("a folder for them, on a disk that is backed up")
+                                .remedy("add [files] with folder and url"),
+                        );
+                    }
                     adapters.push(adapter);
                 }
                 Err(found) => faults.extend(found.into_iter().map(|mut fault| {
@@ -282,6 +293,21 @@ fn read_root(reader: &Reader<'_>) -> Option<Config> {
             "folder",
             "a folder for the files that records bring, on a disk that is backed up",
         )]);
+        let url = files.get("url").and_then(|value| value.text().map(str::to_owned));
+        if url.is_some_and(|url| {
+            !["http://", "https://"]
+                .iter()
+                .any(|scheme| url.starts_with(scheme))
+        }) {
+            files.report(
+                files
+                    .fault_at("bad-address", "url")
+                    .expected(
+                        "an address that other systems can open, as in \"https://lienthong.example.vn\"",
+                    )
+                    .remedy("correct files.url"),
+            );
+        }
     }
     Some(Config {
         files: of_files("folder").map(PathBuf::from),
@@ -390,6 +416,42 @@ mod tests {
                  next write it in the expected form",
                 "lienthong.toml:8: [unknown-key] adapter.one-stop.urls: expected `url`; \
                  next correct the name or remove the key",
+            ]
+        );
+    }
+
+    #[test]
+    fn system_that_brings_files_needs_a_folder_for_them_and_an_address_that_others_can_open() {
+        let text = |files: &str| {
+            format!(
+                "[store]\nurl = \"sqlite:x\"\n[adapters]\nfolder = \"adapters\"\n{files}[adapter.driving-licence]\n"
+            )
+        };
+        let mut config = Config::parse("lienthong.toml", text("")).unwrap();
+        config.adapters = Path::new(env!("CARGO_MANIFEST_DIR")).join("adapters");
+        config.environment = Arc::new(|name| Some(name.to_lowercase()));
+        let told: Vec<String> = config
+            .load_adapters()
+            .unwrap_err()
+            .iter()
+            .map(ToString::to_string)
+            .collect();
+        assert_eq!(
+            told,
+            ["lienthong.toml: [files-nowhere] files.folder: \
+              found none, and lookup.papers of `driving-licence` brings files; \
+              expected a folder for them, on a disk that is backed up; next add [files] with folder and url"]
+        );
+        config.files = Some("files".into());
+        assert!(config.load_adapters().is_ok());
+
+        let unsound = text("[files]\nfolder = \"files\"\nurl = \"lienthong.example.vn\"\n");
+        let faults = Config::parse("lienthong.toml", unsound).err().unwrap();
+        assert_eq!(
+            faults.iter().map(ToString::to_string).collect::<Vec<_>>(),
+            [
+                "lienthong.toml:7: [bad-address] files.url: expected an address that other systems can open, as in \
+              \"https://lienthong.example.vn\"; next correct files.url"
             ]
         );
     }
