@@ -2,7 +2,7 @@
 //! the others are recorded while it runs and are told by webhook, as is everything that the officials do. At the end
 //! the judge looks at what both systems hold.
 //!
-//! On trial, both systems suffer faults all the while, save at the very end: then one more dossier is recorded and the
+//! On trial, the systems suffer faults all the while, save at the very end: then one more dossier is recorded and the
 //! one-stop is asked once more for what has changed, so that a bus which the faults have paralysed is found out.
 
 use std::collections::HashSet;
@@ -78,10 +78,10 @@ pub async fn run(options: &Options, tell: impl Fn(News<'_>)) -> Result<(World, R
     let last = if on_trial.is_some() { later.pop() } else { None };
     if let Some(seed) = on_trial {
         story(&format!(
-            "both systems suffer faults (--seed {seed} for the same again)"
+            "the systems suffer faults (--seed {seed} for the same again)"
         ));
     }
-    // After the faults, one whole run of the pull: what it was cut off in, and what comes after that.
+    // At the end, one whole run of the pull: what it was cut off in, and what comes after that.
     let asked_after = u64::try_from(2 + earlier.len() / PAGE).unwrap_or(u64::MAX);
     story(&format!(
         "{} dossiers are in the one-stop before the bus comes; it fetches them (pull)",
@@ -124,10 +124,12 @@ pub async fn run(options: &Options, tell: impl Fn(News<'_>)) -> Result<(World, R
         story("the faults are over; one more dossier is recorded");
         unrecorded.extend(world.record([last]).await);
         officials.give(&world).await?;
-        let asked = |world: &World| world.one_stop().calls().get(CHANGES).copied().unwrap_or(0);
-        let before = asked(&world);
-        let again = |world: &World| asked(world) >= before + asked_after;
-        officials.watch(&world, deadline, again, &tell).await?;
+    }
+    let asked = |world: &World| world.one_stop().calls().get(CHANGES).copied().unwrap_or(0);
+    let before = asked(&world);
+    let again = |world: &World| asked(world) >= before + asked_after;
+    if !officials.watch(&world, deadline, again, &tell).await? {
+        story("NOT at rest when the time was up: what follows is how it stood then");
     }
 
     let report = Report::of(&world, &input, &unrecorded).await?;
@@ -161,22 +163,21 @@ impl Officials<'_> {
         Ok(())
     }
 
-    /// Waits until everything is done and at rest, and tells how far it has come.
+    /// Waits until everything is done and at rest, and tells how far it has come; false when the time is up.
     async fn watch(
         &self,
         world: &World,
         deadline: Instant,
         besides: impl Fn(&World) -> bool,
         tell: &impl Fn(News<'_>),
-    ) -> Result<(), DemoError> {
+    ) -> Result<bool, DemoError> {
         let done = |world: &World| played(world) >= self.given && besides(world);
         world
             .rest_watched(deadline, done, |mut standing| {
                 standing.acts = Some((played(world), self.given));
                 tell(News::Standing(&standing));
             })
-            .await?;
-        Ok(())
+            .await
     }
 }
 
