@@ -28,7 +28,7 @@ pub(super) struct Options {
     /// Address of a RabbitMQ in place of the broker inside the process: a virtual host that nobody else uses.
     #[arg(long, value_name = "URL")]
     broker: Option<String>,
-    /// Have both stand-ins answer late, fail, cut connections, be busy and lose sessions meanwhile.
+    /// Have the stand-ins answer late, fail, cut connections, be busy and lose sessions meanwhile.
     #[arg(long)]
     faults: bool,
     /// Which faults, by number; the demo says which it chose. The same number gives the same ones.

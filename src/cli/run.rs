@@ -1,5 +1,6 @@
 //! `run`: the daemon.
 
+use std::io::IsTerminal;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -54,6 +55,7 @@ pub(super) fn log(json: bool) {
     let filter = EnvFilter::try_new(quiet(told)).unwrap_or_else(|_| EnvFilter::new(quiet("info")));
     let log = tracing_subscriber::fmt()
         .with_env_filter(filter)
+        .with_ansi(std::io::stderr().is_terminal())
         .with_writer(std::io::stderr);
     // A second set-up in one process keeps the first.
     drop(if json {

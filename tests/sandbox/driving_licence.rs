@@ -214,7 +214,8 @@ impl Bus {
     }
 
     fn lookup(&self) -> &Lookup {
-        &self.world.adapter.lookups[0]
+        let mut lookups = self.world.adapter.lookups.iter();
+        lookups.find(|lookup| lookup.name == "lookup.status").unwrap()
     }
 
     /// Asks as long as the answers change the question, as the bus does; whether there was anything to ask.

@@ -111,8 +111,9 @@ impl Bus {
         }
         for (place, value) in parts(&after) {
             let known = parts(&before).contains(&(place.clone(), value.clone()));
+            // The one-stop's own account of a step that only a state led to is news.
             assert!(
-                known || parts(&echo).contains(&(place.clone(), value)),
+                known || place == "progress" || parts(&echo).contains(&(place.clone(), value)),
                 "{}: reported, not said: {place}",
                 next.step
             );
