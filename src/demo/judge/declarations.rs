@@ -76,11 +76,17 @@ pub fn judge_declarations(one_stop: &[Value], held: &[Value], lost: &[&str]) -> 
         match dossiers.iter().find(|(code, ..)| Some(code) == holder.as_ref()) {
             None => verdict.unexpected.push(number.clone()),
             Some((code, row, declaration)) => {
-                let fields = differences(declaration, copy, row).into_iter();
-                verdict.different.extend(fields.map(|field| Difference {
-                    code: code.clone(),
-                    field,
-                }));
+                let mut fields = differences(declaration, copy, row);
+                // Whose a declaration is that a person has to look for nobody knows yet, nor who is to hear what became of it.
+                if lost.contains(&code.as_str()) {
+                    fields.retain(|field| field != "TrangThaiHoSoId");
+                }
+                verdict
+                    .different
+                    .extend(fields.into_iter().map(|field| Difference {
+                        code: code.clone(),
+                        field,
+                    }));
             }
         }
     }
@@ -267,8 +273,13 @@ mod tests {
         issued["DEC_STATUS_ID"] = json!(5);
         issued["Lan"] = json!(3);
         assert_eq!(
-            fields(&judge_declarations(&rows, &[issued], &[]).0),
+            fields(&judge_declarations(&rows, std::slice::from_ref(&issued), &[]).0),
             ["TrangThaiHoSoId", "not acknowledged"]
+        );
+        let whose = rows[0]["MaHoSo"].as_str().unwrap();
+        assert_eq!(
+            fields(&judge_declarations(&rows, &[issued], &[whose]).0),
+            ["not acknowledged"]
         );
         let mut moved = there;
         moved["residenceWSForm"][0]["residencePlace"] = json!("khác");
