@@ -91,11 +91,11 @@ pub async fn run(options: &Options, tell: impl Fn(News<'_>)) -> Result<(World, R
         trial: options.trial.clone(),
         store: options.store.clone(),
         broker: options.broker.clone(),
+        licences: count.div_ceil(5),
         ..Circumstances::default()
     };
     let (world, mut unrecorded) = World::open(options.adapters.as_deref(), circumstances, earlier).await?;
     story("the licence desk has dossiers of its own; the bus has them recorded at the one-stop");
-    licences::enter(world.licences(), count.div_ceil(5), SystemClock.now()).await?;
     world
         .rest(deadline, |world| world.one_stop().calls().contains_key(CHANGES))
         .await?;

@@ -10,11 +10,11 @@ use serde_json::Value;
 use tempfile::TempDir;
 use tokio::time::{Instant, sleep};
 
-use super::adapters;
 use super::province::{JUDICIAL_RECORDS, LICENCES, ONE_STOP, POPULATION, PORTAL, Province, SECRETS};
 use super::standing::Standing;
 use super::trial::{self, Trial};
-use crate::clock::SystemClock;
+use super::{adapters, licences};
+use crate::clock::{Clock as _, SystemClock};
 use crate::config::Config;
 use crate::fault::Fault;
 use crate::node::{Node, NodeError};
@@ -67,6 +67,9 @@ pub struct Circumstances {
     pub broker: Option<String>,
     /// The stand-ins suffer these faults, and the node's patience fits them.
     pub trial: Trial,
+    /// How many dossiers the licence desk has before the bus comes: it lists by the day of receipt, so that one which
+    /// is entered later with an earlier day is never listed again.
+    pub licences: usize,
 }
 
 /// The world, running.
@@ -100,6 +103,9 @@ impl World {
         let province =
             Province::start(folder.path(), &adapters, &circumstances.trial, circumstances.only).await?;
         let faults = record(province.of(ONE_STOP), before).await;
+        if circumstances.licences > 0 {
+            licences::enter(province.of(LICENCES), circumstances.licences, SystemClock.now()).await?;
+        }
         let config = config(folder.path(), &adapters, &province, &circumstances);
         if circumstances.only.is_empty() {
             // Before anything is written over, so that a fault is told by the line on which people know it.
