@@ -91,7 +91,7 @@ pub async fn run(options: &Options, tell: impl Fn(News<'_>)) -> Result<(World, R
         trial: options.trial.clone(),
         store: options.store.clone(),
         broker: options.broker.clone(),
-        licences: count.div_ceil(5),
+        licences: (earlier.len() + later.len()).div_ceil(5),
         ..Circumstances::default()
     };
     let (world, mut unrecorded) = World::open(options.adapters.as_deref(), circumstances, earlier).await?;

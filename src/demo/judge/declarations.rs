@@ -77,8 +77,9 @@ pub fn judge_declarations(one_stop: &[Value], held: &[Value], lost: &[&str]) -> 
             None => verdict.unexpected.push(number.clone()),
             Some((code, row, declaration)) => {
                 let mut fields = differences(declaration, copy, row);
-                // Whose a declaration is that a person has to look for nobody knows yet, nor who is to hear what became of it.
-                if lost.contains(&code.as_str()) {
+                // Whose a declaration is that a person has to look for nobody knows yet, nor who is to hear what became of it:
+                // its dossier waits as before, and is nowhere else.
+                if lost.contains(&code.as_str()) && waits(row) {
                     fields.retain(|field| field != "TrangThaiHoSoId");
                 }
                 verdict
@@ -112,6 +113,11 @@ pub fn judge_declarations(one_stop: &[Value], held: &[Value], lost: &[&str]) -> 
 /// Is it registered only, rejected or withdrawn?
 fn is_over(row: &Value) -> bool {
     matches!(text(row, "TrangThaiHoSoId").as_deref(), Ok("1" | "3" | "7"))
+}
+
+/// Is it received or being worked on, so that the certificate is still to come?
+fn waits(row: &Value) -> bool {
+    matches!(text(row, "TrangThaiHoSoId").as_deref(), Ok("2" | "4"))
 }
 
 /// A dossier of this procedure that the bus can take and that somebody has received.
@@ -277,10 +283,14 @@ mod tests {
             ["TrangThaiHoSoId", "not acknowledged"]
         );
         let whose = rows[0]["MaHoSo"].as_str().unwrap();
-        assert_eq!(
-            fields(&judge_declarations(&rows, &[issued], &[whose]).0),
-            ["not acknowledged"]
-        );
+        for (state, excused) in [(2, true), (4, true), (5, false), (6, false)] {
+            let mut stands = rows.clone();
+            stands[0]["TrangThaiHoSoId"] = json!(state);
+            let (verdict, _) = judge_declarations(&stands, std::slice::from_ref(&issued), &[whose]);
+            let wrong = fields(&verdict).iter().any(|field| field == "TrangThaiHoSoId");
+            assert_eq!(wrong, !excused, "state {state}");
+            assert!(fields(&verdict).iter().any(|field| field == "not acknowledged"));
+        }
         let mut moved = there;
         moved["residenceWSForm"][0]["residencePlace"] = json!("khác");
         assert_eq!(
