@@ -22,6 +22,9 @@ pub struct Author<'a> {
     pub origin: &'a Origin,
     /// When the record was first seen; kept when a refused record is tried again.
     pub observed: Timestamp,
+    /// When its system was asked for it, by the same clock: what the system has said since is newer, also where both name
+    /// one time. `None`: the system sent it by itself.
+    pub asked: Option<Timestamp>,
     /// The node's clock, ticked for this record.
     pub hlc: Hlc,
     /// What the system may write.
@@ -94,6 +97,7 @@ impl Author<'_> {
         let unstated = Times {
             native: None,
             observed: whole_ms(self.observed),
+            asked: self.asked.map(whole_ms),
             receipt: whole_ms(receipt),
         };
         unstated.at(patch.at())

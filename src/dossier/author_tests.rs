@@ -308,3 +308,47 @@ fn a_shadow_survives_storage() {
     assert_eq!(serde_json::from_str::<Shadow>(&stored).unwrap(), desk.shadow);
     assert_eq!(serde_json::from_str::<Shadow>("{}").unwrap(), Shadow::default());
 }
+
+#[test]
+fn an_answer_says_nothing_against_what_its_system_said_after_the_question() {
+    for native in [Some("2026-03-05T02:00:00Z"), None] {
+        let record =
+            |summary: &str| json!({ "at": native, "summary": summary, "status": { "value": summary } });
+        let mut desk = Desk::new("one-stop");
+        desk.reports("03:00:02", record("accepted"));
+        desk.asked = Some(at("03:00:01"));
+        let delta = desk.reports("03:00:03", record("in_progress"));
+        assert_eq!(delta, Dossier::new(origin()), "asked before, at {native:?}");
+        // asked afterwards, or in the same instant, it is news
+        for (asked, summary) in [("03:00:02", "in_progress"), ("03:00:04", "completed")] {
+            desk.asked = Some(at(asked));
+            desk.reports("03:00:05", record(summary));
+            assert_eq!(
+                desk.known.view()["summary"],
+                summary,
+                "asked at {asked}, at {native:?}"
+            );
+        }
+    }
+}
+
+#[test]
+fn rows_of_one_answer_are_no_older_than_each_other() {
+    let mut desk = Desk::new("one-stop");
+    desk.asked = Some(at("03:00:00"));
+    for summary in ["first", "second"] {
+        let record = json!({ "at": "2026-03-05T02:00:00Z", "summary": summary });
+        desk.reports("03:00:09", record);
+        assert_eq!(desk.known.view()["summary"], summary);
+    }
+}
+
+#[test]
+fn an_answer_of_a_later_native_time_is_news_whenever_it_was_asked_for() {
+    let mut desk = Desk::new("one-stop");
+    let record = |time: &str, summary: &str| json!({ "at": time, "summary": summary });
+    desk.reports("03:00:02", record("2026-03-05T02:00:00Z", "older"));
+    desk.asked = Some(at("03:00:01"));
+    desk.reports("03:00:03", record("2026-03-05T02:00:01Z", "newer"));
+    assert_eq!(desk.known.view()["summary"], "newer");
+}

@@ -19,6 +19,9 @@ pub(super) struct Held {
     /// Effective time of that statement.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) effective: Option<Timestamp>,
+    /// As of when, by the node's clock, it was stated: when it was asked for, or else seen.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    known: Option<Timestamp>,
     /// Stamp of what it was last given.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) given: Option<Stamp>,
@@ -68,6 +71,8 @@ pub(super) struct Times {
     pub(super) native: Option<Timestamp>,
     /// When the record was seen.
     pub(super) observed: Timestamp,
+    /// When the question was asked that the record answers, if it answers one.
+    pub(super) asked: Option<Timestamp>,
     /// The dossier's receipt, or the Unix epoch where it is not known. Never "now": who does not say when must not beat
     /// who does.
     pub(super) receipt: Timestamp,
@@ -164,6 +169,9 @@ impl Held {
                 .map_or(Timestamp::MAX, |effective| shift_ms(effective, -1));
             return (!echo).then(|| times.own().min(below));
         }
+        if self.is_overtaken(times) {
+            return None;
+        }
         let newer = self.said < times.native;
         self.said = self.said.max(times.native);
         if echo {
@@ -211,11 +219,20 @@ impl Held {
         }
         self.pushed = false;
         self.effective = Some(effective);
+        self.known = Some(times.asked.unwrap_or(times.observed));
         Some(effective)
     }
 
     /// Whether a native time is older than the system's newest statement here.
     pub(super) fn is_late(&self, native: Option<Timestamp>) -> bool {
         matches!((native, self.said), (Some(native), Some(said)) if native < said)
+    }
+
+    /// Whether the system has stated something else here after it was asked for this: of two statements of one time, or
+    /// without a time, that is the newer one. A record that the system sent by itself may have been on its way for as
+    /// long as it likes; of that nobody knows.
+    pub(super) fn is_overtaken(&self, times: Times) -> bool {
+        let asked_before = matches!((times.asked, self.known), (Some(asked), Some(known)) if asked < known);
+        asked_before && (times.native.is_none() || times.native == self.said)
     }
 }

@@ -226,7 +226,11 @@ impl Shadow {
             return false;
         };
         let held = self.held.entry(path.to_owned()).or_default();
-        if held.hash.as_deref() != Some(hash) && !held.is_late(times.native) && !held.had(hash, times) {
+        if held.hash.as_deref() != Some(hash)
+            && !held.is_late(times.native)
+            && !held.is_overtaken(times)
+            && !held.had(hash, times)
+        {
             echo.held.remove(path);
             held.is_given(hash.to_owned(), times.observed);
             if let Some(stamp) = echo.stamps.remove(path) {

@@ -60,6 +60,9 @@ impl States {
         pending: bool,
         times: Times,
     ) -> Vec<Entry> {
+        if held.is_overtaken(times) {
+            return Vec::new();
+        }
         let states = &mut self.0;
         let hash = content(&entry.value.as_str().into());
         let last = states.last().map(|last| last.end);

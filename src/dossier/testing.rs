@@ -61,6 +61,8 @@ pub(super) struct Desk {
     pub(super) owns: Ownership,
     pub(super) shadow: Shadow,
     pub(super) known: Dossier,
+    /// When its records are asked for; `None`: it sends them by itself.
+    pub(super) asked: Option<Timestamp>,
     ticks: u32,
 }
 
@@ -72,6 +74,7 @@ impl Desk {
             owns: everything(),
             shadow: Shadow::default(),
             known: Dossier::new(origin()),
+            asked: None,
             ticks: 0,
         }
     }
@@ -87,6 +90,7 @@ impl Desk {
             system: &self.system,
             origin: &self.origin,
             observed,
+            asked: self.asked,
             hlc,
             owns: &self.owns,
             known: Some(&self.known),

@@ -33,6 +33,7 @@ mod kept;
 mod leases;
 mod lookups;
 mod odd;
+mod overtaken;
 mod own_word;
 mod peers;
 mod privacy;

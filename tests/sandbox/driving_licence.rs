@@ -191,6 +191,7 @@ impl Bus {
             system: "driving-licence",
             origin: &origin,
             observed: self.world.clock.now(),
+            asked: None,
             hlc: Hlc {
                 wall_ms: 1,
                 counter: self.told,

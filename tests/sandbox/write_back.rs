@@ -46,6 +46,7 @@ impl Bus {
             system,
             origin: &origin,
             observed,
+            asked: None,
             hlc: Hlc {
                 wall_ms: 1,
                 counter: self.told,

@@ -167,6 +167,7 @@ impl Teller {
                 raw: value.to_string(),
                 value,
                 observed: self.shared.hybrid.now(),
+                asked: None,
                 kept: None,
             }
         });

@@ -17,6 +17,7 @@ use crate::dossier::hash::content;
 use crate::dossier::{Origin, Patch};
 use crate::fault::Fault;
 use crate::jq::Mark;
+use crate::stage::ingest::Statement;
 use crate::stage::{Shared, StageError, pause};
 use crate::store::{Delivery, Quota, Replica, State};
 
@@ -53,12 +54,17 @@ struct Whom {
 pub(super) struct Answered {
     pub(super) row: Delivery,
     pub(super) version: i64,
-    pub(super) fact: Option<Patch>,
+    pub(super) fact: Option<Statement>,
 }
 
-/// What an answer says of a dossier; nothing, where the mapping leaves it out on purpose.
+/// What an answer means.
 #[derive(Clone)]
-struct Meaning(Option<Value>);
+struct Meaning {
+    /// What it says of a dossier; nothing, where the mapping leaves it out on purpose.
+    fact: Option<Value>,
+    /// When it was asked for, by the clock that never goes back.
+    asked: Timestamp,
+}
 
 /// What a process knows of the questions that it has asked; nothing of it is stored.
 #[derive(Default)]
@@ -100,14 +106,14 @@ impl Memory {
         (*until > now).then(|| meaning.clone())
     }
 
-    fn remember(&self, asking: &Asking, fact: Option<&Value>, (now, until): (Timestamp, Timestamp)) {
+    fn remember(&self, asking: &Asking, meaning: &Meaning, (now, until): (Timestamp, Timestamp)) {
         let mut memory = self.open();
         if memory.facts.len() >= REMEMBERED {
             memory.facts.retain(|_, (_, until)| *until > now);
         }
         if memory.facts.len() < REMEMBERED {
             let key = (asking.row.push.clone(), asking.question.hash.clone());
-            memory.facts.insert(key, (Meaning(fact.cloned()), until));
+            memory.facts.insert(key, (meaning.clone(), until));
         }
     }
 }
@@ -153,7 +159,7 @@ pub(super) fn plan(
         Inquiry::Say(fact) => {
             let hash = content(&fact);
             let is_new = row.native_hash.as_ref() != Some(&hash);
-            let fact = is_new.then(|| whom.patch(fact, lookup)).transpose()?;
+            let fact = is_new.then(|| whom.says(fact, lookup, None)).transpose()?;
             row.native_hash = Some(hash);
             row.applied = Some(version);
             row.state = State::Applied;
@@ -204,14 +210,15 @@ fn rest(lookup: &Lookup, row: &Delivery) -> State {
 }
 
 impl Whom {
-    fn patch(&self, fact: Value, lookup: &Lookup) -> Result<Patch, Fault> {
+    fn says(&self, fact: Value, lookup: &Lookup, asked: Option<Timestamp>) -> Result<Statement, Fault> {
         let patch = Patch::parse(&about(fact, &self.origin, self.person.as_deref()));
         // The first fault is the one to mend first.
         let patch = patch.map_err(|mut faults| faults.swap_remove(0));
-        patch.map(Patch::unnamed).map_err(|fault| {
+        let patch = patch.map(Patch::unnamed).map_err(|fault| {
             let field = fault.field.clone().unwrap_or_default();
             fault.field(format!("{}.map: {field}", lookup.name))
-        })
+        })?;
+        Ok(Statement { patch, asked })
     }
 }
 
@@ -237,12 +244,13 @@ impl Asking {
     fn answered(
         self,
         adapter: &Adapter,
-        fact: Option<Value>,
+        Meaning { fact, asked }: Meaning,
         (now, wall): (Timestamp, Timestamp),
     ) -> Answered {
         let lookup = self.lookup(adapter);
-        let patch = match fact.map(|fact| self.whom.patch(fact, lookup)).transpose() {
-            Ok(patch) => patch,
+        let said = fact.map(|fact| self.whom.says(fact, lookup, Some(asked)));
+        let fact = match said.transpose() {
+            Ok(fact) => fact,
             Err(cause) => return self.unreadable(adapter, cause),
         };
         let (version, hash) = (self.version, self.question.hash);
@@ -257,11 +265,7 @@ impl Asking {
             ..self.row
         };
         row.state = rest(lookup, &row);
-        Answered {
-            row,
-            version,
-            fact: patch,
-        }
+        Answered { row, version, fact }
     }
 
     /// The mapping can make nothing of it: a newer one asks again.
@@ -283,7 +287,7 @@ pub(super) async fn allowed(
     let (mut open, mut ended) = (Vec::new(), Vec::new());
     for asking in asks {
         match memory.recall(&asking, now) {
-            Some(Meaning(fact)) => ended.push(asking.answered(adapter, fact, (now, wall))),
+            Some(meaning) => ended.push(asking.answered(adapter, meaning, (now, wall))),
             None => open.push(asking),
         }
     }
@@ -361,6 +365,7 @@ pub(super) async fn ask(
     asking: Asking,
 ) -> Answered {
     let lookup = asking.lookup(adapter);
+    let asked = shared.hybrid.now();
     let exchange = connector
         .exchange(&lookup.call, &asking.question.asked, &lookup.scope(&asking.id))
         .await;
@@ -371,10 +376,11 @@ pub(super) async fn ask(
                 Ok(fact) => fact,
                 Err(cause) => return asking.unreadable(adapter, cause),
             };
+            let meaning = Meaning { fact, asked };
             if let Some(remember) = lookup.remember {
-                memory.remember(&asking, fact.as_ref(), (now, now + remember));
+                memory.remember(&asking, &meaning, (now, now + remember));
             }
-            asking.answered(adapter, fact, (now, wall))
+            asking.answered(adapter, meaning, (now, wall))
         }
         Word::Pause | Word::Login => {
             super::rest(shared, adapter, &exchange);
@@ -383,7 +389,7 @@ pub(super) async fn ask(
         Word::Retry | Word::InDoubt => {
             let row = back_off(adapter, asking.row.clone(), &exchange.verdict, now);
             let fact = asking.meanwhile.clone().filter(|_| row.failures == 1);
-            let said = fact.map(|fact| asking.whom.patch(fact, lookup)).transpose();
+            let said = fact.map(|fact| asking.whom.says(fact, lookup, None)).transpose();
             match said {
                 Ok(fact) => Answered {
                     row,

@@ -4,9 +4,10 @@
 use std::collections::{BTreeMap, HashSet};
 
 use super::work::{Gift, after};
-use crate::dossier::{Dossier, DossierId, Origin, Patch, Stamp, fold_code, hash};
+use crate::dossier::{Dossier, DossierId, Origin, Stamp, fold_code, hash};
 use crate::event::Event;
-use crate::stage::{Shared, StageError, ingest};
+use crate::stage::ingest::{self, Statement};
+use crate::stage::{Shared, StageError};
 use crate::store::{CREATE_OPEN, CodeKey, Come, Delivery, Item, Outcome, RowKey, State, Transaction};
 
 /// What a system's shadow learns of an intent.
@@ -27,7 +28,7 @@ pub(super) struct Changes {
     released: Vec<(String, DossierId, String)>,
     come: Vec<Come>,
     lessons: Vec<(RowKey, String, Lesson)>,
-    facts: Vec<(Delivery, i64, Patch)>,
+    facts: Vec<(Delivery, i64, Statement)>,
     /// How many batches of each push are about to leave.
     batches: BTreeMap<String, u64>,
 }
@@ -87,7 +88,7 @@ impl Changes {
     }
 
     /// What the row's system says of its dossier, if the row is written.
-    pub(super) fn facts(&mut self, row: &Delivery, version: i64, fact: Option<Patch>) {
+    pub(super) fn facts(&mut self, row: &Delivery, version: i64, fact: Option<Statement>) {
         self.facts.extend(fact.map(|fact| (row.clone(), version, fact)));
     }
 
@@ -218,7 +219,7 @@ async fn say(
     shared: &Shared,
     transaction: &mut dyn Transaction,
     adapter: &str,
-    facts: Vec<(Delivery, i64, Patch)>,
+    facts: Vec<(Delivery, i64, Statement)>,
 ) -> Result<(), StageError> {
     let Some(adapter) = shared.adapter(adapter).filter(|_| !facts.is_empty()) else {
         return Ok(());

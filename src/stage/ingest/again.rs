@@ -88,6 +88,8 @@ impl Again {
             raw: kept.raw.clone(),
             value,
             observed: kept.observed,
+            // Not later than that, if it was asked for.
+            asked: matches!(door, Door::Pull(_)).then_some(kept.observed),
             kept: Some(kept.seq),
         })
     }

@@ -36,6 +36,8 @@ pub struct Record {
     pub value: Value,
     /// When the bus saw it first, by the clock that never goes back ([`HybridClock::now`](crate::clock::HybridClock::now)).
     pub observed: Timestamp,
+    /// When its system was asked for it, by the same clock, if it was asked for.
+    pub asked: Option<Timestamp>,
     /// Its place in the inbox, if it is kept there already and taken in anew.
     pub kept: Option<i64>,
 }
@@ -57,6 +59,13 @@ impl Door {
             Self::Pull(index) => format!("pull.{}", adapter.pulls[index].name),
         }
     }
+}
+
+/// What a system has answered about a dossier.
+pub(super) struct Statement {
+    pub(super) patch: Patch,
+    /// When it was asked, by the clock that never goes back; `None`: what is said needed no question.
+    pub(super) asked: Option<Timestamp>,
 }
 
 /// Where a pull stands after these records.
@@ -184,7 +193,7 @@ pub(super) async fn say(
     shared: &Shared,
     transaction: &mut dyn Transaction,
     adapter: &Adapter,
-    statements: &[(DossierId, Patch)],
+    statements: &[(DossierId, Statement)],
 ) -> Result<Vec<Result<(), Fault>>, StageError> {
     let now = shared.hybrid.now();
     let said = place::say(shared, transaction, adapter, statements, now).await?;

@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 
 use jiff::Timestamp;
 
-use super::Record;
+use super::{Record, Statement};
 use crate::adapter::{Adapter, Fact};
 use crate::dossier::{Author, DossierCode, DossierId, Origin, Patch, Shadow, fold_code};
 use crate::event::Event;
@@ -53,7 +53,7 @@ pub(super) async fn say(
     shared: &Shared,
     transaction: &mut dyn Transaction,
     adapter: &Adapter,
-    statements: &[(DossierId, Patch)],
+    statements: &[(DossierId, Statement)],
     at: Timestamp,
 ) -> Result<Batch, StoreError> {
     let ids: Vec<DossierId> = statements.iter().map(|(id, _)| *id).collect();
@@ -69,13 +69,13 @@ pub(super) async fn say(
         changed: HashSet::new(),
         events: Vec::new(),
     };
-    let said = statements.iter().map(|(id, patch)| {
+    let said = statements.iter().map(|(id, Statement { patch, asked })| {
         match desk
             .replicas
             .get(id)
             .map(|replica| replica.dossier.origin.clone())
         {
-            Some(origin) => desk.say(adapter, at, patch, *id, &origin),
+            Some(origin) => desk.say(adapter, (at, *asked), patch, *id, &origin),
             None => Placed::without_dossier(InboxState::Ignored("no such dossier".to_owned())),
         }
     });
@@ -273,16 +273,19 @@ impl<'a> Desk<'a> {
     /// One patch: places it, takes what is new, says it.
     fn write(&mut self, record: &Record, patch: &Patch) -> Placed {
         match self.placed(&record.adapter, patch) {
-            Ok((id, origin)) => self.say(&record.adapter, record.observed, patch, id, &origin),
+            Ok((id, origin)) => {
+                let times = (record.observed, record.asked);
+                self.say(&record.adapter, times, patch, id, &origin)
+            }
             Err(reason) => Placed::waiting(reason, patch),
         }
     }
 
-    /// Takes what is new in a patch of this dossier, and says it.
+    /// Takes what is new in a patch of this dossier, and says it. The times: when it was seen and, if so, asked for.
     fn say(
         &mut self,
         adapter: &Adapter,
-        observed: Timestamp,
+        (observed, asked): (Timestamp, Option<Timestamp>),
         patch: &Patch,
         id: DossierId,
         origin: &Origin,
@@ -293,6 +296,7 @@ impl<'a> Desk<'a> {
             system: &adapter.name,
             origin,
             observed,
+            asked,
             hlc,
             owns: &adapter.owns,
             known,

@@ -141,6 +141,7 @@ impl Puller {
             until: run.until,
         };
         let scope = pull.scope(&span, &run.page);
+        let asked = self.shared.hybrid.now();
         let exchange = self.connector.exchange(&pull.call, &Value::Null, &scope).await;
         let page = match (exchange.verdict.word, exchange.answer) {
             (Word::Done, Some(answer)) => self.read(answer.body, exchange.scope, run.page.clone()).await,
@@ -163,6 +164,7 @@ impl Puller {
                 raw: value.to_string(),
                 value,
                 observed,
+                asked: Some(asked),
                 kept: None,
             })
             .collect();

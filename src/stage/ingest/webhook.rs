@@ -190,6 +190,7 @@ async fn receive(
         raw: text,
         value,
         observed: hook.shared.hybrid.now(),
+        asked: None,
         kept: None,
     };
     let (answer, answered) = oneshot::channel();

@@ -149,6 +149,7 @@ impl Bench {
             raw: record.to_string(),
             value: record.clone(),
             observed: self.clock.now(),
+            asked: None,
             kept: None,
         };
         let mut states = admit(&self.shared, vec![record], None).await.unwrap();
