@@ -16,7 +16,7 @@ use crate::support::until;
 use crate::world::{Design, World};
 
 on_both_stores! {
-    daemon_killed_at_any_moment_under_a_mixed_target_keeps_its_promise
+    daemon_killed_or_stopped_at_any_moment_under_a_mixed_target_keeps_its_promise
     target_that_dies_again_and_again_with_calls_open_has_everything_once
 }
 
@@ -129,8 +129,14 @@ async fn target_that_was_restored_from_a_backup_has_again_what_is_said_after_tha
     assert_eq!(left.violations(), [lost, differs]);
 }
 
-async fn daemon_killed_at_any_moment_under_a_mixed_target_keeps_its_promise() {
-    for class in [Class::Keyed, Class::Reporting] {
+async fn daemon_killed_or_stopped_at_any_moment_under_a_mixed_target_keeps_its_promise() {
+    let blows = [
+        (Class::Keyed, Blow::Kill),
+        (Class::Reporting, Blow::Kill),
+        (Class::Keyed, Blow::Stop),
+        (Class::Reporting, Blow::Stop),
+    ];
+    for (class, blow) in blows {
         let mut world = World::start(Design {
             mode: Mode::Mixed { percent: 30 },
             ..Design::sound(11, class)
@@ -144,15 +150,19 @@ async fn daemon_killed_at_any_moment_under_a_mixed_target_keeps_its_promise() {
             }
             requests += 4;
             asked(&world, requests).await;
-            world.node.kill();
-            while world.node.kills <= u64::try_from(round).unwrap() {
+            world.node.strike(blow);
+            while world.node.kills + world.node.stops <= u64::try_from(round).unwrap() {
                 world.node.look_after().await.unwrap();
             }
         }
         world.recover().await.unwrap();
         let left = world.end().await.unwrap();
-        assert_eq!(left.kills, 5);
+        let struck = match blow {
+            Blow::Kill => (5, 0),
+            Blow::Stop => (0, 5),
+        };
+        assert_eq!((left.kills, left.stops), struck);
         assert!(!left.oracle.bitten().is_empty());
-        assert_eq!(left.violations(), [], "{class:?}");
+        assert_eq!(left.violations(), [], "{class:?}, {blow:?}");
     }
 }

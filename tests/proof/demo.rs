@@ -1,5 +1,5 @@
 //! The demo's sixty dossiers and all that the officials do with them, through the built daemon and the shipped adapters,
-//! killed ten times at moments that chance chooses. The demo's own judge says what became of it.
+//! killed ten times and put to sleep four times, at moments that chance chooses. The demo's own judge says what became of it.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -13,23 +13,28 @@ use lienthong::store::DeadLetter;
 use serde_json::{Map, Value, json};
 use tokio::time::{Instant, sleep};
 
+use crate::cell::Blow;
 use crate::checks::leaked;
 use crate::node::{Address, Node, Site};
 use crate::oracle::mishap::Roll;
 use crate::support::{folder, install_tls, tail};
 
 on_both_stores! {
-    ten_kills_while_sixty_dossiers_are_worked_on_lose_nothing_and_double_nothing
+    ten_kills_and_four_sleeps_while_sixty_dossiers_are_worked_on_lose_nothing_and_double_nothing
 }
 
-/// How often the daemon is killed.
+/// How often the daemon is killed, and how often stopped.
 const KILLS: u64 = 10;
+const STOPS: u64 = 4;
 
-/// Spans in place of those of the real portal: what was open at a kill stays in doubt for three seconds.
+/// Spans in place of those of the real portal: what was open at a blow stays in doubt for three seconds.
 const SPANS: [(&str, &str); 2] = [
     ("timeout  = \"60s\"", "timeout  = \"500ms\""),
     ("settle   = \"90s\"", "settle   = \"1s\""),
 ];
+
+/// Longer than that.
+const PAUSE: Duration = Duration::from_secs(4);
 
 /// Longest time that the whole load may take.
 const PATIENCE: Duration = Duration::from_mins(5);
@@ -86,7 +91,7 @@ fn held(portal: &Sandbox) -> usize {
     portal.rows("HoSo").len() + portal.rows("TienDo").len()
 }
 
-async fn ten_kills_while_sixty_dossiers_are_worked_on_lose_nothing_and_double_nothing() {
+async fn ten_kills_and_four_sleeps_while_sixty_dossiers_are_worked_on_lose_nothing_and_double_nothing() {
     install_tls();
     let folder = folder();
     let adapters = adapters(folder.path());
@@ -115,9 +120,7 @@ async fn ten_kills_while_sixty_dossiers_are_worked_on_lose_nothing_and_double_no
         listen: &listen,
         hook: "/hooks/one-stop",
     };
-    let mut node = Node::start(site, None, Duration::ZERO, Address::default())
-        .await
-        .unwrap();
+    let mut node = Node::start(site, None, PAUSE, Address::default()).await.unwrap();
 
     let input = Input::load(None, None).unwrap();
     for row in &input.dossiers {
@@ -126,29 +129,36 @@ async fn ten_kills_while_sixty_dossiers_are_worked_on_lose_nothing_and_double_no
     for act in &input.script {
         one_stop.insert("KichBan", act.clone()).await.unwrap();
     }
-    // killed whenever the portal has some records more, whatever the daemon is doing then
+    // struck whenever the portal has some records more, whatever the daemon is doing then; every third time stopped
     let mut roll = Roll::new(7, "kills");
     let mut next = roll.between(1, 12);
+    let mut blows = 0;
     let deadline = Instant::now() + PATIENCE;
-    while played(&one_stop) < input.script.len() || one_stop.unsent() > 0 || node.kills < KILLS {
+    while played(&one_stop) < input.script.len()
+        || one_stop.unsent() > 0
+        || node.kills < KILLS
+        || node.stops < STOPS
+    {
         assert!(
             Instant::now() < deadline,
-            "{} acts of {}, {} records at the portal, {} kills\n{}",
+            "{} acts of {}, {} records at the portal, {} kills, {} stops\n{}",
             played(&one_stop),
             input.script.len(),
             held(&portal),
             node.kills,
+            node.stops,
             tail(&node.log())
         );
-        if node.kills < KILLS && held(&portal) as u64 >= next {
-            node.kill();
+        if blows < KILLS + STOPS && held(&portal) as u64 >= next {
+            blows += 1;
+            node.strike(if blows % 3 == 0 { Blow::Stop } else { Blow::Kill });
             next = held(&portal) as u64 + roll.between(5, 15);
         }
         node.look_after().await.unwrap();
         sleep(Duration::from_millis(roll.between(1, 20))).await;
     }
     let status = node.rest().await.unwrap();
-    assert_eq!(node.kills, KILLS, "{status:?}");
+    assert_eq!((node.kills, node.stops), (KILLS, STOPS), "{status:?}");
 
     let (store, log) = node.stop().await.unwrap();
     assert_eq!(leaked(&log), [""; 0]);

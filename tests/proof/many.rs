@@ -6,6 +6,7 @@ use serde_json::json;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
 use sqlx::{AssertSqlSafe, Connection};
 
+use crate::cell::Blow;
 use crate::node::Node;
 use crate::oracle::asked::Class;
 use crate::oracle::source::record;
@@ -86,7 +87,7 @@ async fn half_a_gigabyte_of_dead_letters_costs_no_memory_and_holds_up_nobody() {
     bad["pad"] = json!("đ".repeat(LENGTH / 2));
     assert_eq!(world.source.say(&bad).await.as_deref(), Ok("refused"));
     world.node.rest().await.unwrap();
-    world.node.kill();
+    world.node.strike(Blow::Kill);
     multiply(&world.node).await;
     until("the daemon is started again", async || {
         world.node.look_after().await.unwrap().then_some(())

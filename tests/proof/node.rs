@@ -13,6 +13,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use tokio::time::{Instant, sleep, timeout};
 
 use crate::broker::Broker;
+use crate::cell::Blow;
 use crate::stores;
 use crate::support::{LIMIT, Process, install_tls, is_stopped, tail, until};
 
@@ -166,9 +167,9 @@ impl Node {
         Ok(false)
     }
 
-    /// SIGKILL from outside, at whatever moment; the next look after it starts it again.
-    pub(crate) fn kill(&self) {
-        self.process.signal(Signal::KILL);
+    /// Struck from outside, at whatever moment; the next look after it starts it again, or wakes it after its pause.
+    pub(crate) fn strike(&self, blow: Blow) {
+        self.process.signal(blow.signal());
     }
 
     /// Waits until it was stopped by the blow that was meant for it.
