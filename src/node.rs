@@ -105,7 +105,11 @@ impl Node {
         store.take(broker.is_local()).await?;
         let workers = Workers::new(MAPPING_THREADS, MAPPING_LIMIT);
         let mut shared = Shared::open(store, broker, clock, adapters, workers).await?;
-        shared.files = Arc::new(Files::new(config.files.clone(), config.files_url.as_deref()));
+        let files = Files::new(config.files.clone(), config.files_url.as_deref());
+        if let Err(error) = files.sweep() {
+            tracing::warn!(%error, "what was left of files that never came whole cannot be removed");
+        }
+        shared.files = Arc::new(files);
         let shared = Arc::new(shared);
         let doors: Vec<Webhooks> = shared
             .adapters

@@ -140,6 +140,23 @@ impl Call {
         }
     }
 
+    /// Whether its answer is a page of records.
+    #[must_use]
+    pub fn has_records(&self) -> bool {
+        self.records.is_some()
+    }
+
+    /// Whether every file that a record of this call brought is one.
+    ///
+    /// # Errors
+    /// `bad-file`.
+    pub(super) fn unspoilt(&self, record: &Json) -> Result<(), Fault> {
+        if self.files.is_empty() {
+            return Ok(());
+        }
+        crate::files::unspoilt(record)
+    }
+
     /// A scope in which `now` and `token` are null: every variable that exists must have a value.
     pub(super) fn blank_scope() -> Scope {
         ["now", "token"]

@@ -228,8 +228,9 @@ impl Pull {
     /// What the record says.
     ///
     /// # Errors
-    /// The fault of the mapping; `mapping-empty` if it gives nothing.
+    /// The fault of the mapping; `mapping-empty` if it gives nothing; `bad-file`.
     pub fn map(&self, record: &Json) -> Result<Vec<Fact>, Fault> {
+        self.call.unspoilt(record)?;
         self.mapping.facts(record)
     }
 }

@@ -16,7 +16,7 @@ use tokio::sync::Mutex;
 use crate::adapter::{Adapter, Answer, Call, Failure, Request, Verdict, Word};
 use crate::clock::Clock;
 use crate::fault::Fault;
-use crate::files::Files;
+use crate::files::{Files, unspoilt};
 use crate::jq::{Lane, Mark, Scope, Stuck};
 
 mod http;
@@ -199,12 +199,16 @@ impl Connector {
     }
 
     /// The answer with references in place of the files that it brought. What cannot be kept is no answer: it is asked for
-    /// again.
+    /// again. Of a page with several records, those whose file is none are judged by themselves.
     async fn keep_files(&self, call: &Call, mut answer: Answer) -> Result<Answer, Failure> {
         let (files, places) = (Arc::clone(&self.files), call.files.clone());
         let (status, headers) = (answer.status, answer.headers.clone());
+        let has_records = call.has_records();
         let kept = tokio::task::spawn_blocking(move || {
             files.cut(&mut answer.body, &places)?;
+            if !has_records {
+                unspoilt(&answer.body)?;
+            }
             Ok::<_, Fault>(answer)
         });
         let problem = match kept.await {

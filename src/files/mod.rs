@@ -1,7 +1,8 @@
 //! Files by content: each is kept once under the SHA-256 of its bytes, written before anything that speaks of it.
 //!
 //! A mapping never sees a file, only a reference `{"$file": sha256, size, type}`. Where bytes come in as base64 they are
-//! cut out of the value before any jq runs ([`Files::cut`]); on the way out a reference that became `as_link` or `as_base64`
+//! cut out of the value before any jq runs ([`Files::cut`]), and a text that is none spoils its own record only
+//! ([`unspoilt`]); on the way out a reference that became `as_link` or `as_base64`
 //! is filled in when the body is written ([`Files::fill`]).
 
 pub mod shelf;
@@ -11,6 +12,7 @@ use std::io::{self, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
+use std::time::Duration;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -21,6 +23,15 @@ use crate::fault::Fault;
 
 /// Where a reference keeps the hash.
 const HASH: &str = "$file";
+
+/// What stands in place of a text that is no base64: its place.
+const SPOILT: &str = "$spoilt";
+
+/// The folder of files that are being written.
+const COMING: &str = "coming";
+
+/// A file that is still being written after so long has lost its writer.
+const ABANDONED: Duration = Duration::from_hours(24);
 
 /// What `as_link` and `as_base64` leave in a record, to be filled in.
 const LINK: &str = "$link";
@@ -58,17 +69,41 @@ impl Files {
     pub fn put(&self, bytes: &[u8]) -> Result<Value, Fault> {
         let hash = hex::encode(Sha256::digest(bytes));
         let path = self.path(&hash)?;
-        // Bytes of this name are these bytes, unless a disk has altered them.
-        if !self.is_sound(&hash) {
-            write(&path, bytes).map_err(|error| {
-                Fault::new("files-unwritable")
-                    .field("files.folder")
-                    .found(error.to_string())
-                    .expected("a folder that the node may write to, on a disk with room")
-                    .remedy("see to the folder; what brought the file is tried again")
-            })?;
-        }
+        // Bytes of this name are these bytes, unless a disk has altered them. Who wrote them may have died before their name
+        // was durable.
+        let kept = if self.is_sound(&hash) {
+            sync_folders(&path)
+        } else {
+            write(&path, bytes)
+        };
+        kept.map_err(|error| {
+            Fault::new("files-unwritable")
+                .field("files.folder")
+                .found(error.to_string())
+                .expected("a folder that the node may write to, on a disk with room")
+                .remedy("see to the folder; what brought the file is tried again")
+        })?;
         Ok(json!({HASH: hash, "size": bytes.len(), "type": media_type(bytes)}))
+    }
+
+    /// Removes what writers have left behind that died long ago.
+    ///
+    /// # Errors
+    /// The folder cannot be read, or nothing can be removed from it.
+    pub fn sweep(&self) -> io::Result<()> {
+        let Some(folder) = &self.folder else { return Ok(()) };
+        let entries = match fs::read_dir(folder.join(COMING)) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+            entries => entries?,
+        };
+        for entry in entries {
+            let entry = entry?;
+            let age = entry.metadata()?.modified()?.elapsed().unwrap_or_default();
+            if age > ABANDONED {
+                fs::remove_file(entry.path())?;
+            }
+        }
+        Ok(())
     }
 
     /// The bytes under this hash.
@@ -115,10 +150,11 @@ impl Files {
         Ok(folder.join(head).join(hash))
     }
 
-    /// Takes base64 out of a value and leaves references in its place. Empty text and null stay.
+    /// Takes base64 out of a value and leaves references in its place. Empty text and null stay; in place of what is no
+    /// base64 stands that it is none.
     ///
     /// # Errors
-    /// `bad-file` for what is no base64, and the faults of [`Files::put`].
+    /// The faults of [`Files::put`].
     pub fn cut(&self, value: &mut Value, places: &[Place]) -> Result<(), Fault> {
         places
             .iter()
@@ -140,14 +176,10 @@ impl Files {
                 .unwrap_or_default()
                 .split_ascii_whitespace()
                 .collect();
-            let bytes = STANDARD.decode(plain).map_err(|_| {
-                Fault::new("bad-file")
-                    .field(place.to_string())
-                    .found("a text that is no base64")
-                    .expected("the bytes of a file in base64")
-                    .remedy("have the system send the file again")
-            })?;
-            *value = self.put(&bytes)?;
+            *value = match STANDARD.decode(plain) {
+                Ok(bytes) => self.put(&bytes)?,
+                Err(_) => json!({SPOILT: place.to_string()}),
+            };
             return Ok(());
         };
         match (step, value) {
@@ -232,11 +264,39 @@ fn text<'v>(fields: &'v Map<String, Value>, key: &str) -> Option<&'v str> {
     fields.get(key).and_then(Value::as_str)
 }
 
-/// Beside its place first, so that a death leaves no half of a file under its name.
-fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {
+/// Whether every file that a record brought is one.
+///
+/// # Errors
+/// `bad-file` of the first that is none.
+pub fn unspoilt(record: &Value) -> Result<(), Fault> {
+    match record {
+        Value::Array(members) => members.iter().try_for_each(unspoilt),
+        Value::Object(fields) => match text(fields, SPOILT) {
+            Some(place) => Err(Fault::new("bad-file")
+                .field(place)
+                .found("a text that is no base64")
+                .expected("the bytes of a file in base64")
+                .remedy("have the system mend the file; then have the record told or asked for again")),
+            None => fields.values().try_for_each(unspoilt),
+        },
+        _ => Ok(()),
+    }
+}
+
+/// The folders above a file: that of its first letters, and that of all files.
+fn above(path: &Path) -> (&Path, &Path) {
     let folder = path.parent().unwrap_or(Path::new("."));
-    fs::create_dir_all(folder)?;
-    let beside = path.with_extension(uuid::Uuid::now_v7().simple().to_string());
+    (folder, folder.parent().unwrap_or(Path::new(".")))
+}
+
+/// In another folder first, so that a death leaves no half of a file under its name.
+fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let (folder, all) = above(path);
+    let coming = all.join(COMING);
+    for folder in [folder, &coming] {
+        fs::create_dir_all(folder)?;
+    }
+    let beside = coming.join(uuid::Uuid::now_v7().simple().to_string());
     let mut options = OpenOptions::new();
     let mut file = options.write(true).create_new(true).mode(0o600).open(&beside)?;
     let written = file.write_all(bytes).and_then(|()| file.sync_all());
@@ -245,7 +305,22 @@ fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {
         drop(fs::remove_file(&beside));
         return Err(error);
     }
-    File::open(folder)?.sync_all()
+    sync_folders(path)
+}
+
+/// Makes the name of a file durable.
+fn sync_folders(path: &Path) -> io::Result<()> {
+    let (folder, all) = above(path);
+    for folder in [Some(folder), Some(all), all.parent()].into_iter().flatten() {
+        // The folder that a relative path begins in has no name.
+        let folder = if folder.as_os_str().is_empty() {
+            Path::new(".")
+        } else {
+            folder
+        };
+        File::open(folder)?.sync_all()?;
+    }
+    Ok(())
 }
 
 /// What the first bytes say of a file; never its name.
@@ -367,6 +442,29 @@ mod tests {
     }
 
     #[test]
+    fn what_a_dead_writer_left_is_swept_away_and_a_living_one_is_not_disturbed() {
+        let (folder, files) = shelf();
+        files.sweep().unwrap();
+        let reference = files.put(PDF).unwrap();
+        let coming = folder.path().join("files").join(COMING);
+        for (name, age) in [
+            ("old", ABANDONED + Duration::from_secs(9)),
+            ("new", Duration::ZERO),
+        ] {
+            let file = File::create(coming.join(name)).unwrap();
+            file.set_modified(std::time::SystemTime::now() - age).unwrap();
+        }
+        files.sweep().unwrap();
+        let left: Vec<_> = fs::read_dir(coming)
+            .unwrap()
+            .map(|entry| entry.unwrap().file_name())
+            .collect();
+        assert_eq!(left, ["new"]);
+        assert!(files.read(reference["$file"].as_str().unwrap()).is_ok());
+        Files::new(None, None).sweep().unwrap();
+    }
+
+    #[test]
     fn base64_is_cut_out_wherever_its_place_is() {
         let (_folder, files) = shelf();
         let text = STANDARD.encode(PDF);
@@ -382,7 +480,9 @@ mod tests {
             json!({"tep": [{"noiDung": reference, "ten": "a"}, {"noiDung": reference}, {"noiDung": ""}, {}], "anh": null})
         );
         let mut bad = json!({"tep": [{"noiDung": "không phải base64"}]});
-        let fault = files.cut(&mut bad, &places(&[".tep[].noiDung"])).unwrap_err();
+        files.cut(&mut bad, &places(&[".tep[].noiDung"])).unwrap();
+        let fault = unspoilt(&bad).unwrap_err();
+        assert_eq!(unspoilt(&value), Ok(()));
         assert_eq!(
             (fault.code.as_str(), fault.field.as_deref()),
             ("bad-file", Some(".tep[].noiDung"))

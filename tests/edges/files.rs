@@ -187,6 +187,72 @@ async fn paper_that_cannot_be_read_keeps_no_other_back() {
     assert_eq!(files(&bench).len(), 1);
 }
 
+/// Lists results, each with its paper.
+const LISTING: &str = r#"lienthong = 1
+title = "Sổ kết quả của bài thử"
+originates = ["*"]
+owns = { procedure = "always", results = "always" }
+[connection]
+protocol = "http"
+url = "http://127.0.0.1:9"
+[pull.results]
+every = "10m"
+path = '/list'
+body = '{}'
+records = '.rows[]'
+files = [".rows[].tep"]
+code = '.ma'
+map = '{dossier: {native: .ma}, procedure: {code: "1.002809", name: "x"}, results: [{code: "KQ", number: .ma, files: [.tep + {name: "kq.pdf"}]}]}'
+"#;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn row_of_a_page_whose_paper_is_none_is_refused_by_name_and_keeps_no_other_back() {
+    let target = Target::start().await;
+    let page = |second: &str| json!({"rows": [{"ma": "HS-1", "tep": PAPER}, {"ma": "HS-2", "tep": second}, {"ma": "HS-3", "tep": OTHER}]});
+    target.next("/list", Act::Answer(200, vec![], page("lỗi hệ thống")));
+    let bench = Bench::open(&[("register", LISTING, &target.url)]).await;
+    let puller = bench.puller("register");
+    puller.step().await.unwrap();
+    bench.spread().await;
+    for code in ["HS-1", "HS-3"] {
+        assert_eq!(
+            bench.dossier(code).await.view()["results"]
+                .as_object()
+                .unwrap()
+                .len(),
+            1,
+            "{code}"
+        );
+    }
+    let refused = bench.letters().await;
+    let [letter] = refused.as_slice() else {
+        panic!("{refused:?}")
+    };
+    assert_eq!(
+        (
+            letter.cause.code.as_str(),
+            letter.cause.field.as_deref(),
+            letter.dossier.as_deref()
+        ),
+        ("bad-file", Some(".rows[].tep"), Some("HS-2"))
+    );
+    assert_eq!(files(&bench).len(), 2);
+
+    // mended there, it is taken at the next asking
+    target.next("/list", Act::Answer(200, vec![], page(PAPER)));
+    bench.advance(600);
+    puller.step().await.unwrap();
+    bench.spread().await;
+    assert!(bench.letters().await.is_empty());
+    assert_eq!(
+        bench.dossier("HS-2").await.view()["results"]
+            .as_object()
+            .unwrap()
+            .len(),
+        1
+    );
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn link_gives_the_paper_to_whoever_was_told_it_and_to_nobody_else() {
     let (shelf, book) = (shelf(PAPER).await, Target::start().await);

@@ -21,7 +21,7 @@ use lienthong::stage::ingest::{Door, Record, admit};
 use lienthong::stage::publish::Publish;
 use lienthong::stage::subscribe::Subscribe;
 use lienthong::stage::{Progress, Shared};
-use lienthong::store::{self, Decision, Delivery, InboxState, State, Verb};
+use lienthong::store::{self, DeadLetter, Decision, Delivery, InboxState, State, Verb};
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -224,6 +224,11 @@ impl Bench {
             }
         }
         panic!("{system} never comes to rest");
+    }
+
+    /// What waits for a person.
+    pub(crate) async fn letters(&self) -> Vec<DeadLetter> {
+        self.shared.store.dead_letters(100).await.unwrap()
     }
 
     /// The dossier under this code.
