@@ -12,6 +12,9 @@ use crate::fault::Fault;
 use crate::jq::{Error, Filter, Scope};
 use crate::read::{Keys, Table};
 
+/// Most bytes of what is kept of a record until its system has been told: it is a key of the store's.
+const LONGEST: usize = 1000;
+
 /// How a system is told that records of its pull are durable. Told twice, it is none the worse for it.
 #[derive(Debug, Clone)]
 pub struct Acknowledge {
@@ -58,13 +61,21 @@ impl Acknowledge {
     /// What the call names a record by; `None` where the system is not to be told of it.
     ///
     /// # Errors
-    /// The fault of the jq.
+    /// The fault of the jq; `name-too-long`.
     pub fn keep(&self, record: &Json) -> Result<Option<Json>, Fault> {
         match self.keep.all(record, &self.settings.mapping()) {
-            Ok(kept) => Ok(kept
-                .into_iter()
-                .next()
-                .filter(|kept| !kept.is_null() && kept != "")),
+            Ok(kept) => {
+                let kept = kept.into_iter().next();
+                let kept = kept.filter(|kept| !kept.is_null() && kept != "");
+                match kept.as_ref().map_or(0, |kept| kept.to_string().len()) {
+                    ..=LONGEST => Ok(kept),
+                    length => Err(Fault::new("name-too-long")
+                        .field("keep")
+                        .found(format!("{length} bytes"))
+                        .expected(format!("at most {LONGEST} bytes, as JSON"))
+                        .remedy("keep no more of a record than what the call names it by")),
+                }
+            }
             Err(Error::Ignored(_)) => Ok(None),
             Err(Error::Fault(fault)) => Err(*fault),
         }

@@ -88,11 +88,12 @@ impl Pull {
             ("map", "jq from a record to a patch, or the name of a filter"),
         ]);
         let duration = |key| table.get(key).and_then(|value| value.duration());
+        let period = |key| table.get(key).and_then(|value| value.period());
         let (every, start, overlap, window) = (
-            duration("every"),
+            period("every"),
             duration("start"),
             duration("overlap"),
-            duration("window"),
+            period("window"),
         );
         let mut variables = vec!["settings", "system", "now", "since", "until", "page"];
         variables.extend(wire.login.then_some("token"));

@@ -3,22 +3,27 @@
 use std::time::Duration;
 
 /// What a fault says was expected.
-pub(super) const EXPECTED: &str = "a whole number and a unit (ms, s, m, h, d), as in \"30s\" or \"10m\"";
+pub(super) const EXPECTED: &str =
+    "a whole number and a unit (ms, s, m, h, d), as in \"30s\" or \"10m\", at most 36500d";
 
-/// A whole number and one unit: `500ms`, `30s`, `10m`, `2h`, `1d`. `None` for anything else, and beyond 2^64 seconds.
+/// The longest: a hundred years. Any time of ours, so much later, is one of the calendar.
+const LONGEST: Duration = Duration::from_hours(36500 * 24);
+
+/// A whole number and one unit: `500ms`, `30s`, `10m`, `2h`, `1d`. `None` for anything else, and for more than a hundred years.
 pub(crate) fn parse(text: &str) -> Option<Duration> {
     let digits = text.find(|c: char| !c.is_ascii_digit())?;
     let (number, unit) = text.split_at_checked(digits)?;
     let number: u64 = number.parse().ok()?;
-    let seconds = match unit {
-        "ms" => return Some(Duration::from_millis(number)),
-        "s" => 1,
-        "m" => 60,
-        "h" => 60 * 60,
-        "d" => 24 * 60 * 60,
+    let milliseconds = match unit {
+        "ms" => 1,
+        "s" => 1000,
+        "m" => 60 * 1000,
+        "h" => 60 * 60 * 1000,
+        "d" => 24 * 60 * 60 * 1000,
         _ => return None,
     };
-    number.checked_mul(seconds).map(Duration::from_secs)
+    let duration = number.checked_mul(milliseconds).map(Duration::from_millis)?;
+    (duration <= LONGEST).then_some(duration)
 }
 
 #[cfg(test)]
@@ -43,6 +48,8 @@ mod tests {
             ("10 phút", None),
             ("99999999999999999999d", None),
             ("18446744073709551615d", None),
+            ("36500d", Some(Duration::from_hours(876_000))),
+            ("36501d", None),
         ];
         for (text, expected) in rows {
             assert_eq!(parse(text), expected, "{text:?}");

@@ -130,6 +130,18 @@ impl<'r> Value<'r> {
         duration
     }
 
+    /// A duration above zero: what is done every so often is not done without an end.
+    pub(crate) fn period(&self) -> Option<Duration> {
+        let duration = self.duration()?;
+        if duration.is_zero() {
+            let fault = self.fault("bad-duration").found(format!("{:?}", self.text()?));
+            let fault = fault.expected("a duration above zero");
+            self.report(fault.remedy("write how long it is, as in \"30s\""));
+            return None;
+        }
+        Some(duration)
+    }
+
     /// A size in bytes.
     pub(crate) fn size(&self) -> Option<u64> {
         let text = self.text()?;
