@@ -132,8 +132,8 @@ impl Lookup {
         // A question about an item sees the dossier, too.
         let beside: &[&str] = if table.has("each") { &["dossier"] } else { &[] };
         let (asks, map) = (mapping("asks", beside), mapping("map", &["asked", "id"]));
-        let duration = |key| table.get(key).and_then(|value| value.duration());
-        let (every, remember) = (duration("every"), duration("remember"));
+        let period = |key| table.get(key).and_then(|value| value.period());
+        let (every, remember) = (period("every"), period("remember"));
         let quotas = table
             .get("quota")
             .map(|value| Quota::read_all(&value, &wire.settings, workshop, &SEEN));

@@ -91,8 +91,10 @@ impl Quota {
         scope: &Scope,
         now: Timestamp,
     ) -> Result<Spend, Fault> {
+        // A limit whose time a site has changed begins to count anew.
+        let name = format!("{name}/{}", self.window);
         let name = match &self.per {
-            None => name.to_owned(),
+            None => name,
             Some(per) => format!("{name}.{}", hash(&per.one(asked, scope).map_err(super::fault)?)),
         };
         let local = now.as_second().saturating_add(AHEAD.as_secs());

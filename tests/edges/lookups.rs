@@ -193,6 +193,78 @@ async fn silence_is_said_once_and_ends_with_the_answer_and_deliveries_wait_for_i
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn silence_is_said_anew_of_an_applicant_who_is_corrected_meanwhile() {
+    let target = register().await;
+    let bench = bench(REGISTER, &target).await;
+    target.rule("/person", 4, |_| true, Act::Answer(500, vec![], json!({})));
+    let deliver = bench.deliver("population");
+    let ask = async || {
+        while deliver.step().await.unwrap() == Progress::Worked {}
+        bench.spread().await;
+    };
+    bench.tell(&named(1, "Lê Thị Mẫu", 1)).await;
+    ask().await;
+    assert_eq!(outcome(&bench, 1).await, "unavailable");
+    bench.tell(&named(1, "Lê Thị Mậu", 2)).await;
+    assert_eq!(outcome(&bench, 1).await, Value::Null, "said of another applicant");
+    bench.advance(300);
+    ask().await;
+    assert_eq!(outcome(&bench, 1).await, "unavailable");
+    let version = bench.version(&code(1)).await;
+    for _ in 0..2 {
+        bench.advance(300);
+        ask().await;
+    }
+    assert_eq!(bench.version(&code(1)).await, version, "once");
+    assert_eq!(target.calls("/person").len(), 4);
+}
+
+/// Asks about each paper that a dossier's form names, again and again.
+const PAPERS: &str = r#"lienthong = 1
+title = "Kho giấy tờ của bài thử"
+subscribe = { procedures = ["*"] }
+needs = ["form"]
+owns = { components = "always" }
+[connection]
+protocol = "http"
+url = "http://127.0.0.1:9"
+[lookup.papers]
+each = '.form.giayTo[]?'
+asks = '{path}'
+every = "1d"
+path = '/paper'
+body = '.'
+map = '{components: [{type: "GT", ordinal: 1, name: .name}]}'
+"#;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn item_whose_question_has_changed_is_asked_about_at_once_and_the_others_when_it_is_time() {
+    let target = Target::start().await;
+    target.serve("/paper", |_, asked| (200, json!({"name": asked["path"]})));
+    let bench = Bench::open(&[("papers", PAPERS, &target.url)]).await;
+    let told = |first: &str, minute: u32| {
+        let mut row = at(row(1), minute);
+        row["EForm"] = json!({"giayTo": [{"id": "1", "path": first}, {"id": "2", "path": "/b"}]});
+        row
+    };
+    let asked = || -> Vec<String> {
+        let calls = target.calls("/paper").into_iter();
+        calls
+            .map(|call| call.body["path"].as_str().unwrap().to_owned())
+            .collect()
+    };
+    bench.tell(&told("/a", 1)).await;
+    bench.work("papers").await;
+    assert_eq!(asked(), ["/a", "/b"]);
+    bench.tell(&told("/c", 2)).await;
+    bench.work("papers").await;
+    assert_eq!(asked(), ["/a", "/b", "/c"]);
+    bench.advance(24 * 60 * 60);
+    bench.work("papers").await;
+    assert_eq!(asked().len(), 5);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn limit_for_each_officer_holds_over_a_restart_and_ends_at_midnight() {
     let target = register().await;
     let manifest = with("quota = [{ limit = \"2/day\", per = '.officer' }]");

@@ -127,6 +127,7 @@ macro_rules! conformance {
         inbox::settled_record_is_what_became_of_it_and_comes_no_more
         inbox::record_that_is_listed_already_is_not_listed_twice_when_it_is_settled
         inbox::newer_mapping_releases_what_an_older_one_judged_and_nothing_else
+        quota::counts_are_forgotten_two_days_after_their_window
         quota::limit_counts_up_to_its_end_for_each_adapter_and_name
         quota::what_one_limit_refuses_uses_up_no_other
         owed::what_is_owed_is_owed_once_with_its_last_cause_until_it_is_forgotten

@@ -103,7 +103,7 @@ fn a_question_uses_up_what_its_system_allows() {
     let [every, per] = <[_; 2]>::try_from(spends("038190000123")).unwrap();
     assert_eq!(
         (every.name.as_str(), every.limit, every.for_all),
-        ("lookup.owner.1", 5, true)
+        ("lookup.owner.1/1", 5, true)
     );
     assert_eq!(
         (per.limit, per.for_all, per.until.to_string().as_str()),

@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
 
+use super::changes::key;
 use super::desk::expand;
 use super::end::{back_off, refused};
 use super::plan::Plan;
@@ -19,7 +20,7 @@ use crate::fault::Fault;
 use crate::jq::Mark;
 use crate::stage::ingest::Statement;
 use crate::stage::{Shared, StageError, pause};
-use crate::store::{Delivery, Quota, Replica, State};
+use crate::store::{Delivery, Quota, Replica, RowKey, State};
 
 /// What a row waits for whose system allows no more such questions for now.
 const QUOTA: &str = "quota";
@@ -74,6 +75,8 @@ pub(super) struct Memory(Mutex<Remembered>);
 struct Remembered {
     /// By question: what its answer meant, and until when that serves.
     facts: BTreeMap<(String, String), (Meaning, Timestamp)>,
+    /// By row that nobody answers: the question of which that was said.
+    silent: BTreeMap<RowKey, String>,
     /// Look-ups whose system allows no more questions, and until when. By the steady clock, as is all of this.
     resting: BTreeMap<String, Timestamp>,
 }
@@ -104,6 +107,23 @@ impl Memory {
         let memory = self.open();
         let (meaning, until) = memory.facts.get(&key)?;
         (*until > now).then(|| meaning.clone())
+    }
+
+    /// Whether it is to be said that nobody answers this: once for each question of a row. After a restart the question is
+    /// taken for the one of which it was said.
+    fn is_silence_news(&self, asking: &Asking, failures: u32) -> bool {
+        let mut memory = self.open();
+        let key = key(&asking.row);
+        let before = memory.silent.get(&key);
+        let is_news = before.map_or(failures == 1, |before| *before != asking.question.hash);
+        if before.is_some() || memory.silent.len() < REMEMBERED {
+            memory.silent.insert(key, asking.question.hash.clone());
+        }
+        is_news
+    }
+
+    fn is_answered(&self, row: &Delivery) {
+        self.open().silent.remove(&key(row));
     }
 
     fn remember(&self, asking: &Asking, meaning: &Meaning, (now, until): (Timestamp, Timestamp)) {
@@ -372,6 +392,7 @@ pub(super) async fn ask(
     let (now, wall) = (shared.steady.now(), shared.clock.now());
     match exchange.verdict.word {
         Word::Done | Word::Missing => {
+            memory.is_answered(&asking.row);
             let fact = match read(shared, adapter, &asking, &exchange).await {
                 Ok(fact) => fact,
                 Err(cause) => return asking.unreadable(adapter, cause),
@@ -388,7 +409,10 @@ pub(super) async fn ask(
         }
         Word::Retry | Word::InDoubt => {
             let row = back_off(adapter, asking.row.clone(), &exchange.verdict, now);
-            let fact = asking.meanwhile.clone().filter(|_| row.failures == 1);
+            let fact = asking
+                .meanwhile
+                .clone()
+                .filter(|_| memory.is_silence_news(&asking, row.failures));
             let said = fact.map(|fact| asking.whom.says(fact, lookup, None)).transpose();
             match said {
                 Ok(fact) => Answered {

@@ -36,6 +36,7 @@ mod inbox;
 mod join;
 mod past;
 mod people;
+mod quota;
 mod session;
 mod transaction;
 

@@ -10,7 +10,7 @@ use uuid::Uuid;
 
 use super::session::InTime;
 use super::{
-    REPLICAS, RESOLVE, SHADOWS, batch, claim, code_keys, decide, delivery, document, ids, inbox, join,
+    REPLICAS, RESOLVE, SHADOWS, batch, claim, code_keys, decide, delivery, document, ids, inbox, join, quota,
     shadow_keys, text,
 };
 use crate::dossier::{DossierCode, DossierId, Hlc, Shadow};
@@ -350,33 +350,7 @@ impl Transaction for PostgresTransaction {
     }
 
     async fn spend(&mut self, adapter: &str, quotas: &[Quota]) -> Result<Option<usize>, StoreError> {
-        for (place, quota) in quotas.iter().enumerate() {
-            let used: i64 = sqlx::query_scalar(
-                "insert into quota (adapter, name, until_ms, used) values ($1, $2, $3, 1)
-                 on conflict (adapter, name) do update set
-                     used = case when excluded.until_ms > quota.until_ms then 1 else quota.used + 1 end,
-                     until_ms = greatest(quota.until_ms, excluded.until_ms)
-                 returning used",
-            )
-            .bind(adapter)
-            .bind(&quota.name)
-            .bind(quota.until.as_millisecond())
-            .fetch_one(&mut *self.inner)
-            .in_time()
-            .await?;
-            if used > i64::from(quota.limit) {
-                for counted in &quotas[..=place] {
-                    sqlx::query("update quota set used = used - 1 where adapter = $1 and name = $2")
-                        .bind(adapter)
-                        .bind(&counted.name)
-                        .execute(&mut *self.inner)
-                        .in_time()
-                        .await?;
-                }
-                return Ok(Some(place));
-            }
-        }
-        Ok(None)
+        quota::spend(&mut self.inner, adapter, quotas).await
     }
 
     async fn put_clock(&mut self, hlc: Hlc) -> Result<(), StoreError> {

@@ -37,6 +37,7 @@ mod inbox;
 mod join;
 mod past;
 mod people;
+mod quota;
 mod transaction;
 
 /// Migrations, oldest first; a released one is never edited.

@@ -8,7 +8,8 @@ use serde_json::{Value, json};
 use sqlx::{Row, Sqlite};
 
 use super::{
-    REPLICAS, RESOLVE, SHADOWS, batch, code_keys, decide, delivery, document, ids, inbox, join, shadow_keys,
+    REPLICAS, RESOLVE, SHADOWS, batch, code_keys, decide, delivery, document, ids, inbox, join, quota,
+    shadow_keys,
 };
 use crate::dossier::{DossierCode, DossierId, Hlc, Shadow};
 use crate::event::Event;
@@ -317,30 +318,7 @@ impl Transaction for SqliteTransaction {
     }
 
     async fn spend(&mut self, adapter: &str, quotas: &[Quota]) -> Result<Option<usize>, StoreError> {
-        for (place, quota) in quotas.iter().enumerate() {
-            let used: i64 = sqlx::query_scalar(
-                "insert into quota (adapter, name, until_ms, used) values (?1, ?2, ?3, 1)
-                 on conflict (adapter, name) do update set
-                     used = iif(excluded.until_ms > until_ms, 1, used + 1), until_ms = max(until_ms, excluded.until_ms)
-                 returning used",
-            )
-            .bind(adapter)
-            .bind(&quota.name)
-            .bind(quota.until.as_millisecond())
-            .fetch_one(&mut *self.inner)
-            .await?;
-            if used > i64::from(quota.limit) {
-                for counted in &quotas[..=place] {
-                    sqlx::query("update quota set used = used - 1 where adapter = ?1 and name = ?2")
-                        .bind(adapter)
-                        .bind(&counted.name)
-                        .execute(&mut *self.inner)
-                        .await?;
-                }
-                return Ok(Some(place));
-            }
-        }
-        Ok(None)
+        quota::spend(&mut self.inner, adapter, quotas).await
     }
 
     async fn put_clock(&mut self, hlc: Hlc) -> Result<(), StoreError> {
@@ -460,8 +438,10 @@ impl Transaction for SqliteTransaction {
              on conflict (adapter, push, dossier_id, item) do update set
                  ordinal = excluded.ordinal,
                  desired = max(desired, excluded.desired),
-                 state = case when state in ('applied', 'parked', 'skipped') and not held then 'due' else state end,
-                 cause = case when state in ('applied', 'parked', 'skipped') and not held then null else cause end",
+                 state = case when state in ('applied', 'waiting', 'parked', 'skipped') and not held then 'due' else state end,
+                 cause = case when state in ('applied', 'parked', 'skipped') and not held then null else cause end,
+                 until_ms = iif(state = 'waiting', null, until_ms),
+                 requirement = iif(state = 'waiting', null, requirement)",
             items.iter().map(|row| json!(row)).collect(),
             now,
         )

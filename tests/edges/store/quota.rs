@@ -62,3 +62,17 @@ pub(super) async fn what_one_limit_refuses_uses_up_no_other(store: &dyn Store) {
         "nothing was counted without a commit"
     );
 }
+
+pub(super) async fn counts_are_forgotten_two_days_after_their_window(store: &dyn Store) {
+    const DAY: i64 = 24 * 60 * 60;
+    let officer = [quota("officer", 1, 100)];
+    for (later, forgotten) in [(DAY, false), (3 * DAY, true)] {
+        spend(store, "one", &officer).await;
+        assert_eq!(spend(store, "one", &officer).await, Some(0));
+        spend(store, "one", &[quota("other officer", 1, 100 + later)]).await;
+        spend(store, "other", &[quota("another system", 1, 100 + 9 * DAY)]).await;
+        // by a clock that was set back
+        let again = spend(store, "one", &officer).await;
+        assert_eq!(again.is_none(), forgotten, "{later} seconds later");
+    }
+}
