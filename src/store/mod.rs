@@ -14,7 +14,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use jiff::Timestamp;
 use serde_json::Value;
-use sqlx::migrate::{Migration, MigrationType, Migrator};
+use sqlx::migrate::{MigrateError, Migration, MigrationType, Migrator};
 use sqlx::{AssertSqlSafe, SqlSafeStr};
 
 use crate::clock::{Clock, Steady};
@@ -72,7 +72,7 @@ pub enum StoreError {
     },
     /// The tables could not be brought up to date.
     #[error("migrate the store: {0}")]
-    Migration(#[from] sqlx::migrate::MigrateError),
+    Migration(#[from] MigrateError),
     /// A newer version of the program has changed the tables; this one does not know what they mean.
     #[error(
         "open the store: its tables are of version {0}, made by a newer version of lienthong; start that one, or restore \
@@ -100,6 +100,23 @@ impl StoreError {
         error
             .code()
             .is_some_and(|code| ["40001", "40P01"].contains(&&*code))
+    }
+
+    /// Whether the database cannot be reached just now: there is nobody, or it is starting, ending or full. Whoever comes
+    /// again later may well find it.
+    #[must_use]
+    pub fn is_away(&self) -> bool {
+        let (Self::Database(error) | Self::Migration(MigrateError::Execute(error))) = self else {
+            return false;
+        };
+        match error {
+            sqlx::Error::Io(_) | sqlx::Error::PoolTimedOut => true,
+            // connection_exception, operator_intervention, too_many_connections
+            sqlx::Error::Database(error) => error
+                .code()
+                .is_some_and(|code| code.starts_with("08") || code.starts_with("57P") || code == "53300"),
+            _ => false,
+        }
     }
 }
 

@@ -4,7 +4,7 @@ use std::os::unix::fs::PermissionsExt;
 
 use serde_json::json;
 
-use crate::support::{Province, cli};
+use crate::support::{Province, cli, until};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn second_daemon_on_the_same_store_is_refused_and_the_first_goes_on() {
@@ -51,6 +51,22 @@ async fn second_daemon_on_the_same_socket_is_refused_and_the_first_goes_on() {
 async fn assert_first_goes_on(province: &Province) {
     let status = cli(&province.socket(), &["status"]).await;
     assert_eq!(status["adapters"][0]["name"], json!("one-stop"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn daemon_that_waits_for_its_database_says_so_and_ends_when_told() {
+    let province = Province::new(&[]);
+    // nobody listens there
+    province.reconfigure(province.store_url(), "postgres://lienthong@127.0.0.1:9/lienthong");
+    let mut daemon = province.spawn();
+    let said = until("it has tried twice", async || {
+        let log = daemon.log();
+        (log.matches("the database cannot be reached").count() > 1).then_some(log)
+    })
+    .await;
+    assert!(said.contains("correct store.url"), "{said}");
+    daemon.terminate();
+    assert_eq!(daemon.end().await.code(), Some(0), "{}", daemon.log());
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -100,6 +100,32 @@ async fn database_that_crashes_and_stops_again_and_again_under_load_costs_nothin
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn daemon_that_starts_before_its_database_waits_for_it_and_loses_nothing() {
+    let server = Server::start().await;
+    on(own(&server, server.address()), async {
+        let mut world = World::start(Design::sound(29, Class::Keyed)).await.unwrap();
+        for n in 1..=3 {
+            world.source.tell(n, 1, 0).await.unwrap();
+        }
+        server.crash().await;
+        let started = world
+            .node
+            .start_without("the database cannot be reached", async || server.restart().await);
+        started.await.unwrap();
+        world.recover().await.unwrap();
+        let left = world.end().await.unwrap();
+        assert_eq!(left.violations(), []);
+        assert_eq!((left.kills, left.stops), (1, 0), "it has not ended by itself");
+        tell(&format!(
+            "{} · started {} times in vain, then worked on",
+            left.store.version(),
+            left.log.matches("the database cannot be reached").count()
+        ));
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn database_whose_connections_are_all_taken_by_others_costs_nothing() {
     let server = Server::start().await;
     server.execute("alter system set max_connections = 24").await;

@@ -167,6 +167,24 @@ impl Node {
         Ok(false)
     }
 
+    /// Killed, and started again while something that it needs is away: when it has said so twice, that comes back.
+    ///
+    /// # Errors
+    /// It ends in place of waiting.
+    pub(crate) async fn start_without(&mut self, said: &str, back: impl AsyncFnOnce()) -> Result<(), String> {
+        self.strike(Blow::Kill);
+        until("it is killed", async || self.process.ended()).await?;
+        self.kills += 1;
+        self.before = self.log();
+        self.process = spawn(&self.folder, None);
+        until("it waits", async || {
+            (self.process.log().matches(said).count() > 1).then_some(())
+        })
+        .await?;
+        back().await;
+        self.listening().await
+    }
+
     /// Struck from outside, at whatever moment; the next look after it starts it again, or wakes it after its pause.
     pub(crate) fn strike(&self, blow: Blow) {
         self.process.signal(blow.signal());

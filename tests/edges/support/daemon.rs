@@ -94,6 +94,11 @@ impl Province {
         daemon
     }
 
+    /// Address of its store.
+    pub(crate) fn store_url(&self) -> &str {
+        &self.store
+    }
+
     /// Changes a word of the configuration for the daemons that are started from now on.
     pub(crate) fn reconfigure(&self, from: &str, to: &str) {
         let file = self.folder.path().join("lienthong.toml");
