@@ -48,16 +48,21 @@ pub(super) const KEYS: Keys = &[
     "push",
 ];
 
+/// The fault of a manifest or variant that cannot be read; `remedy`: what helps, unless it is in another encoding.
+pub(super) fn unreadable(file: &str, error: &std::io::Error, remedy: &str) -> Fault {
+    let (code, remedy) = match error.kind() {
+        std::io::ErrorKind::InvalidData => ("manifest-encoding", "save the file as UTF-8"),
+        _ => ("manifest-missing", remedy),
+    };
+    let fault = Fault::new(code).file(file).found(error.to_string());
+    fault.expected("a file in UTF-8").remedy(remedy)
+}
+
 /// Loads the folder.
 pub(super) fn load(folder: &Path, site: &Site) -> Result<Adapter, Vec<Fault>> {
     let text = std::fs::read_to_string(folder.join(FILE)).map_err(|error| {
-        vec![
-            Fault::new("manifest-missing")
-                .file(FILE)
-                .found(error.to_string())
-                .expected("a manifest in UTF-8")
-                .remedy(format!("write {}", folder.join(FILE).display())),
-        ]
+        let remedy = format!("write {}", folder.join(FILE).display());
+        vec![unreadable(FILE, &error, &remedy)]
     })?;
     let document = variant::over(Document::new(FILE, text), folder, site).map_err(|fault| vec![*fault])?;
     let reader = Reader::overlaid(&document, variant::meeting);

@@ -8,7 +8,7 @@
 
 use std::path::Path;
 
-use super::manifest::FILE;
+use super::manifest::{FILE, unreadable};
 use super::site::Site;
 use crate::fault::Fault;
 use crate::read::{Document, Meeting, nearest};
@@ -50,21 +50,18 @@ pub(super) fn over(manifest: Document, folder: &Path, site: &Site) -> Result<Doc
     let file = file(name);
     match std::fs::read_to_string(folder.join(&file)) {
         Ok(text) => Ok(manifest.under(&file, &text)),
-        Err(error) => Err(Box::new(
-            Fault::new("manifest-missing")
-                .file(&file)
-                .found(error.to_string())
-                .expected("a variant in UTF-8")
-                .remedy("make the file readable, or choose another variant"),
-        )),
+        Err(error) => Err(Box::new(unreadable(
+            &file,
+            &error,
+            "make the file readable, or choose another variant",
+        ))),
     }
 }
 
 fn unknown(name: &str, names: &[String], site: &Site) -> Fault {
     let names: Vec<&str> = names.iter().map(String::as_str).collect();
-    let fault = Fault::new("variant-unknown")
-        .file("lienthong.toml")
-        .field(format!("adapter.{}.variant", site.name))
+    let fault = site
+        .fault("variant-unknown", "variant")
         .found(format!("{name:?}"));
     match nearest(name, &names) {
         Some(near) => fault.expected(format!("\"{near}\"")).remedy("correct the name"),

@@ -131,6 +131,22 @@ fn a_folder_without_manifest_is_told() {
 }
 
 #[test]
+fn a_manifest_in_another_encoding_is_told() {
+    let world = World::sound();
+    std::fs::write(
+        world.folder.path().join("adapter.toml"),
+        b"title = \"S\xe6 h\xe5 s\xac\"",
+    )
+    .unwrap();
+    assert_eq!(
+        world.told(),
+        [
+            "adapter.toml: [manifest-encoding] found stream did not contain valid UTF-8; expected a file in UTF-8; next save the file as UTF-8"
+        ]
+    );
+}
+
+#[test]
 fn many_faults_are_told_at_once_in_the_order_of_lines() {
     let world = World::sound()
         .with("title = \"Sổ hồ sơ\"\n", "")
