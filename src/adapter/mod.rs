@@ -63,7 +63,7 @@ pub(crate) use request::percent;
 pub use request::{Format, Request};
 pub use requires::{Otherwise, Required, Requirement};
 pub use selection::{Selection, Subscription};
-pub use site::Site;
+pub use site::{SITE, Site};
 pub use steps::{Step, Steps};
 pub use variant::names as variants;
 pub use webhook::Webhook;

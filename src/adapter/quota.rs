@@ -68,7 +68,11 @@ impl Quota {
             };
             let parsed = stated.and_then(parse);
             if parsed.is_none() {
-                let fault = limit.fault("bad-quota").found(format!("{:?}", stated.unwrap_or(written)));
+                let name = written.strip_prefix(SETTING).unwrap_or_default();
+                let fault = settings
+                    .fault_of_site(name, "bad-quota")
+                    .unwrap_or_else(|| limit.fault("bad-quota"));
+                let fault = fault.found(format!("{:?}", stated.unwrap_or(written)));
                 limit.report(
                     fault
                         .expected(

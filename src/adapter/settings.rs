@@ -10,7 +10,7 @@ use crate::read::{Table, nearest, secret};
 /// What every jq of an adapter sees, whatever it is about.
 #[derive(Clone)]
 pub(super) struct Settings {
-    system: String,
+    site: Site,
     whole: Value,
     visible: Value,
     secret_keys: Vec<String>,
@@ -21,7 +21,7 @@ impl Settings {
     /// Reads the table, lays the site's settings over it and fills in the secrets.
     pub(super) fn read(table: Option<&Table<'_>>, site: &Site) -> (Self, Vec<Fault>) {
         let mut settings = Self {
-            system: site.name.clone(),
+            site: site.clone(),
             whole: Value::Null,
             visible: Value::Null,
             secret_keys: Vec::new(),
@@ -38,24 +38,25 @@ impl Settings {
             }
             whole.insert(key.to_owned(), full);
         };
-        let mut known = Vec::new();
+        let site_fault = |code: &str, key: &str| site.fault(code, &format!("settings.{key}"));
+        let (mut known, mut unfit) = (Vec::new(), Vec::new());
         for (key, value) in table.iter().flat_map(|table| table.entries()) {
             known.push(key);
-            if !site.settings.contains_key(key) {
+            if let Some(stated) = site.settings.get(key) {
+                let (expected, found) = (kind(&value.json()), kind(stated));
+                if expected != found {
+                    let fault = site_fault("wrong-type", key).found(found).expected(expected);
+                    unfit.push(fault.remedy("write it as the adapter's manifest does"));
+                }
+            } else {
                 take(&mut settings, key, value.json(), &|code| value.fault(code));
             }
         }
-        let mut unknown = Vec::new();
-        let site_fault = |code: &str, key: &str| {
-            Fault::new(code)
-                .file("lienthong.toml")
-                .field(format!("adapter.{}.settings.{key}", site.name))
-        };
         for (key, value) in &site.settings {
             take(&mut settings, key, value.clone(), &|code| site_fault(code, key));
             if !known.contains(&key.as_str()) {
                 let fault = site_fault("unknown-setting", key);
-                unknown.push(match nearest(key, &known) {
+                unfit.push(match nearest(key, &known) {
                     Some(near) => fault.expected(format!("`{near}`")).remedy("correct the name"),
                     None => fault
                         .expected("a setting that the manifest declares")
@@ -65,7 +66,7 @@ impl Settings {
         }
         settings.whole = Value::Object(whole);
         settings.visible = Value::Object(visible);
-        faults.extend(unknown);
+        faults.extend(unfit);
         (settings, faults)
     }
 
@@ -135,6 +136,12 @@ impl Settings {
         self.visible.get(name)?.as_str()
     }
 
+    /// A fault of this kind in a setting, if it is the site that has set it.
+    pub(super) fn fault_of_site(&self, name: &str, code: &str) -> Option<Fault> {
+        let is_sites = self.site.settings.contains_key(name);
+        is_sites.then(|| self.site.fault(code, &format!("settings.{name}")))
+    }
+
     /// Settings that mappings do not see.
     pub(super) fn secret_keys(&self) -> &[String] {
         &self.secret_keys
@@ -149,7 +156,7 @@ impl Settings {
     pub(super) fn mapping(&self) -> Scope {
         Scope::new()
             .with("settings", &self.visible)
-            .with("system", Value::from(self.system.as_str()))
+            .with("system", Value::from(self.site.name.as_str()))
     }
 
     /// What a call sees: secrets too.
@@ -157,14 +164,26 @@ impl Settings {
         scope
             .clone()
             .with("settings", &self.whole)
-            .with("system", Value::from(self.system.as_str()))
+            .with("system", Value::from(self.site.name.as_str()))
+    }
+}
+
+/// What people call the kind of a value.
+fn kind(value: &Value) -> &'static str {
+    match value {
+        Value::Null => "nothing",
+        Value::Bool(_) => "true or false",
+        Value::Number(_) => "a number",
+        Value::String(_) => "text",
+        Value::Array(_) => "a list",
+        Value::Object(_) => "a table",
     }
 }
 
 impl std::fmt::Debug for Settings {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Settings")
-            .field("system", &self.system)
+            .field("site", &self.site)
             .field("visible", &self.visible)
             .finish_non_exhaustive()
     }

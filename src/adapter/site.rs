@@ -5,7 +5,11 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value};
 
+use crate::fault::Fault;
 use crate::read::secret;
+
+/// How a fault names the site's own file, which nobody knows here.
+pub const SITE: &str = "lienthong.toml";
 
 type Lookup = Arc<dyn Fn(&str) -> Option<String> + Send + Sync>;
 
@@ -74,6 +78,13 @@ impl Site {
     pub fn with_variant(mut self, variant: Option<String>) -> Self {
         self.variant = variant;
         self
+    }
+
+    /// A fault of this kind in what the site says about the adapter under this key.
+    pub(super) fn fault(&self, code: &str, key: &str) -> Fault {
+        Fault::new(code)
+            .file(SITE)
+            .field(format!("adapter.{}.{key}", self.name))
     }
 
     /// Do secrets read as their names?

@@ -6,7 +6,6 @@ use super::settings::Settings;
 use super::site::Site;
 use super::target::Headers;
 use super::workshop::{Sight, Workshop};
-use crate::fault::Fault;
 use crate::jq::Filter;
 use crate::read::{Table, Value};
 
@@ -76,9 +75,7 @@ fn address(value: &Value<'_>, site: &Site, settings: &mut Settings) -> Option<St
     let text = site.url.as_deref().unwrap_or(written);
     let fault = |code: &str| match &site.url {
         None => value.fault(code),
-        Some(_) => Fault::new(code)
-            .file("lienthong.toml")
-            .field(format!("adapter.{}.url", site.name)),
+        Some(_) => site.fault(code, "url"),
     };
     let (address, is_secret) = match settings.reveal(text, site, &fault) {
         Ok(None) => (text.to_owned(), false),

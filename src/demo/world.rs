@@ -311,6 +311,7 @@ async fn record(one_stop: &Sandbox, rows: impl IntoIterator<Item = (usize, Value
 fn config(folder: &Path, adapters: &Path, province: &Province, circumstances: &Circumstances) -> Config {
     let secrets: HashMap<&str, &str> = SECRETS.into();
     Config {
+        file: "lienthong.toml".to_owned(),
         store: circumstances
             .store
             .clone()

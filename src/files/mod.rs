@@ -370,6 +370,22 @@ impl Place {
         }
         Some(Self(steps))
     }
+
+    /// Whether a reference stands there in this value.
+    #[must_use]
+    pub fn has_file(&self, value: &Value) -> bool {
+        fn has(steps: &[Step], value: &Value) -> bool {
+            match (steps, value) {
+                ([], value) => value.get(HASH).is_some(),
+                ([Step::Key(key), rest @ ..], value) => value.get(key).is_some_and(|value| has(rest, value)),
+                ([Step::Each, rest @ ..], Value::Array(members)) => {
+                    members.iter().any(|member| has(rest, member))
+                }
+                _ => false,
+            }
+        }
+        has(&self.0, value)
+    }
 }
 
 impl std::fmt::Display for Place {
@@ -479,6 +495,9 @@ mod tests {
             value,
             json!({"tep": [{"noiDung": reference, "ten": "a"}, {"noiDung": reference}, {"noiDung": ""}, {}], "anh": null})
         );
+        let has_file = places(&[".tep[].noiDung", ".tep[].ten", ".anh", ".tep.noiDung"]);
+        let has_file: Vec<bool> = has_file.iter().map(|place| place.has_file(&value)).collect();
+        assert_eq!(has_file, [true, false, false, false]);
         let mut bad = json!({"tep": [{"noiDung": "không phải base64"}]});
         files.cut(&mut bad, &places(&[".tep[].noiDung"])).unwrap();
         let fault = unspoilt(&bad).unwrap_err();

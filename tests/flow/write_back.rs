@@ -108,6 +108,7 @@ impl Province {
         let secrets: HashMap<&str, &str> = SECRETS.into();
         let broker = crate::broker::Broker::chosen().await.url();
         let config = Config {
+            file: "lienthong.toml".to_owned(),
             store: crate::stores::url(folder.path()),
             broker: broker.as_deref().unwrap_or("loopback:").into(),
             listen: SocketAddr::from(([127, 0, 0, 1], 0)),

@@ -3,6 +3,7 @@
 use serde_json::Value as Json;
 
 use super::super::{Adapter, Inquiry, Lookup, about};
+use super::inbound::owned;
 use super::outbound::{request, said_by};
 use super::sample::Case;
 use super::{ID, answered};
@@ -44,6 +45,7 @@ pub(super) fn judge(adapter: &Adapter, lookup: &Lookup, case: &Case) -> Result<(
     let dossier = adapter.needs.apply(dossier);
     if case.part("meanwhile").is_some() {
         let said = lookup.meanwhile(&dossier)?.unwrap_or_default();
+        valid(adapter, case, "meanwhile", &said)?;
         case.compare("meanwhile", &said)?;
     }
     let inquiry = match case.part("item") {
@@ -56,7 +58,7 @@ pub(super) fn judge(adapter: &Adapter, lookup: &Lookup, case: &Case) -> Result<(
     let question = match inquiry {
         Ok(Inquiry::Ask(question)) => question,
         Ok(Inquiry::Say(fact)) => {
-            valid(case, "otherwise", &fact)?;
+            valid(adapter, case, "otherwise", &fact)?;
             return case.compare("otherwise", &fact);
         }
         Ok(Inquiry::Nothing) => {
@@ -66,7 +68,14 @@ pub(super) fn judge(adapter: &Adapter, lookup: &Lookup, case: &Case) -> Result<(
         Err(fault) => return case.compare_refusal(&[fault]),
     };
     if any(&["otherwise"]) || (any(&["refused"]) && !answered) {
-        return Err(case.fault("sample-differs").found("a question"));
+        let part = if any(&["otherwise"]) {
+            "otherwise"
+        } else {
+            "refused"
+        };
+        return Err(case
+            .differs(part, "a question to the system".to_owned())
+            .remedy("correct `when` or `asks`, or make it CASE.asked.json"));
     }
     if case.part("asked").is_some() {
         case.compare("asked", &question.asked)?;
@@ -85,20 +94,21 @@ pub(super) fn judge(adapter: &Adapter, lookup: &Lookup, case: &Case) -> Result<(
         Ok(_) if case.part("refused").is_some() => case.compare_refusal(&[]),
         Ok(fact) => {
             let fact = fact.unwrap_or_default();
-            valid(case, "patch", &fact)?;
+            valid(adapter, case, "patch", &fact)?;
             case.compare("patch", &fact)
         }
         Err(fault) => case.compare_refusal(&[fault]),
     }
 }
 
-/// What is said is a valid patch once it names the dossier.
-fn valid(case: &Case, part: &'static str, fact: &Json) -> Result<(), Fault> {
+/// What is said is a valid patch once it names the dossier, and about what the adapter owns.
+fn valid(adapter: &Adapter, case: &Case, part: &'static str, fact: &Json) -> Result<(), Fault> {
     if fact.is_null() {
         return Ok(());
     }
-    let patch = about(fact.clone(), &Origin::new("sample", "sample"), None);
-    Patch::parse(&patch).map(|_| ()).map_err(|faults| {
+    let patch = about(fact.clone(), &Origin::new(&adapter.name, "sample"), None);
+    let valid = Patch::parse(&patch).and_then(|patch| owned(adapter, &patch));
+    valid.map_err(|faults| {
         let told: Vec<_> = faults.iter().map(ToString::to_string).collect();
         case.differs(part, told.join(" · "))
     })

@@ -7,6 +7,7 @@ use serde_json::Value as Json;
 use super::super::{Adapter, Batch, Call, Lookup, Push, Word};
 use super::sample::{Case, Samples};
 use crate::fault::Fault;
+use crate::files::Place;
 
 /// Decisions that a `find` can lead to.
 const DECISIONS: [&str; 4] = ["create", "update", "key taken", "duplicate in target"];
@@ -136,9 +137,19 @@ fn of_lookup(lookup: &Lookup, cases: &[&Case]) -> Vec<(String, String)> {
     let missing = demanded
         .into_iter()
         .filter(|(part, demanded, ..)| *demanded && !cases.iter().any(|case| case.part(part).is_some()));
-    missing
-        .map(|(_, _, expected, remedy)| (expected.to_owned(), remedy.to_owned()))
-        .collect()
+    let missing = missing.map(|(_, _, expected, remedy)| (expected.to_owned(), remedy.to_owned()));
+    let shows = |place: &Place| {
+        let mut answers = cases.iter().filter_map(|case| case.part("answer")?.get("body"));
+        answers.any(|answer| place.has_file(answer))
+    };
+    let unseen = lookup.call.files.iter().filter(|place| !shows(place));
+    let unseen = unseen.map(|place| {
+        (
+            format!("an answer with a file at {place}"),
+            "add a CASE.answer.json in which {\"$file\": \"…\"} stands there, or correct `files`".to_owned(),
+        )
+    });
+    missing.chain(unseen).collect()
 }
 
 /// What no case of the push shows, and how it is added.

@@ -1,16 +1,21 @@
 //! Cases of webhooks and pulls: a native record and the patch that it gives, or why it is refused; and how a pull's system
 //! is told that we have it.
 
+use jiff::Timestamp;
 use serde_json::Value as Json;
 
 use super::super::{Acknowledge, Adapter, Fact, Pull};
 use super::NOW;
 use super::outbound::request;
 use super::sample::Case;
-use crate::dossier::Patch;
+use crate::dossier::{Author, Hlc, Origin, Patch, Shadow};
 use crate::fault::Fault;
 
-pub(super) fn judge(case: &Case, map: impl Fn(&Json) -> Result<Vec<Fact>, Fault>) -> Result<(), Fault> {
+pub(super) fn judge(
+    adapter: &Adapter,
+    case: &Case,
+    map: impl Fn(&Json) -> Result<Vec<Fact>, Fault>,
+) -> Result<(), Fault> {
     let Some(native) = case.part("native") else {
         return Err(case.incomplete("CASE.native.json"));
     };
@@ -20,7 +25,7 @@ pub(super) fn judge(case: &Case, map: impl Fn(&Json) -> Result<Vec<Fact>, Fault>
             .expected("CASE.patch.json or CASE.refused.json");
         return Err(fault.remedy("say what the record gives: one of the two"));
     }
-    match patches(&map(native)) {
+    match patches(adapter, &map(native)) {
         Err(faults) => case.compare_refusal(&faults),
         Ok(_) if case.part("refused").is_some() => case.compare_refusal(&[]),
         Ok(patches) => match patches.as_slice() {
@@ -34,7 +39,7 @@ pub(super) fn judge(case: &Case, map: impl Fn(&Json) -> Result<Vec<Fact>, Fault>
 pub(super) fn judge_pull(adapter: &Adapter, pull: &Pull, case: &Case) -> Result<(), Fault> {
     let several = case.part("natives").and_then(Json::as_array);
     if case.part("natives").is_none() {
-        judge(case, |record| pull.map(record))?;
+        judge(adapter, case, |record| pull.map(record))?;
     } else if case.part("acknowledge").is_none() {
         return Err(case.incomplete("CASE.acknowledge.json beside natives"));
     }
@@ -47,7 +52,7 @@ pub(super) fn judge_pull(adapter: &Adapter, pull: &Pull, case: &Case) -> Result<
     };
     let mut owed = Vec::new();
     for record in several.into_iter().flatten().chain(case.part("native")) {
-        let refused = patches(&pull.map(record)).err();
+        let refused = patches(adapter, &pull.map(record)).err();
         let fault = refused.and_then(|faults| faults.into_iter().next());
         let error = fault.map(|fault| fault.code).filter(|code| code != "ignored");
         owed.extend(acknowledge.keep(record)?.map(|kept| (kept, error)));
@@ -64,18 +69,32 @@ pub(super) fn judge_pull(adapter: &Adapter, pull: &Pull, case: &Case) -> Result<
     )
 }
 
-/// The patches, each of them valid; else everything that is wrong.
-fn patches(facts: &Result<Vec<Fact>, Fault>) -> Result<Vec<Json>, Vec<Fault>> {
+/// The patches, each of them valid and about what the adapter owns; else everything that is wrong.
+fn patches(adapter: &Adapter, facts: &Result<Vec<Fact>, Fault>) -> Result<Vec<Json>, Vec<Fault>> {
     let facts = facts.as_ref().map_err(|fault| vec![fault.clone()])?;
     let mut patches = Vec::new();
     for fact in facts {
         match fact {
             Fact::Patch { patch, .. } => {
-                Patch::parse(patch)?;
+                owned(adapter, &Patch::parse(patch)?)?;
                 patches.push(patch.clone());
             }
             Fact::Ignored(reason) => return Err(vec![Fault::new("ignored").found(reason)]),
         }
     }
     Ok(patches)
+}
+
+/// Whether the system may state all that the patch does, at least of a dossier of its own.
+pub(super) fn owned(adapter: &Adapter, patch: &Patch) -> Result<(), Vec<Fault>> {
+    let author = Author {
+        system: &adapter.name,
+        origin: &Origin::new(&adapter.name, patch.reference().code()),
+        observed: Timestamp::UNIX_EPOCH,
+        asked: None,
+        hlc: Hlc::default(),
+        owns: &adapter.owns,
+        known: None,
+    };
+    author.write(patch, &mut Shadow::default()).map(drop)
 }

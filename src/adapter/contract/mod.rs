@@ -89,7 +89,7 @@ fn judge(adapter: &Adapter, case: &Case) -> Result<(), Fault> {
     match kind {
         "webhook" => {
             let webhook = adapter.webhooks.iter().find(|webhook| webhook.name == name);
-            inbound::judge(case, |record| {
+            inbound::judge(adapter, case, |record| {
                 webhook.expect("the folder names an operation").map(record)
             })
         }

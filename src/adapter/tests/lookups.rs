@@ -21,7 +21,9 @@ quota = [{ limit = "5/s" }, { limit = "300/day", per = '.officer' }]
 [push.dossier]"#;
 
 fn world() -> World {
-    World::sound().with("[push.dossier]", LOOKUP)
+    World::sound()
+        .with("owns = { ", "owns = { identity = \"always\", ")
+        .with("[push.dossier]", LOOKUP)
 }
 
 fn lookup(adapter: &Adapter) -> &Lookup {
@@ -232,6 +234,22 @@ fn samples_show_question_answer_and_what_is_said() {
         assert!(!of_own(of_lookup(&world)).is_empty(), "{name}");
         case(name, &sound);
     }
+    let silent = world.with("identity = \"always\", ", "");
+    let told = of_own(of_lookup(&silent));
+    assert_eq!(told.len(), 2, "{told:#?}");
+    assert!(
+        told.iter().all(|told| told.contains("[not-owner] identity")),
+        "{told:#?}"
+    );
+    let world = silent.with("owns = { ", "owns = { identity = \"always\", ");
+
+    let files = world.with("every = \"1d\"", "every = \"1d\"\nfiles = [\".photo\"]");
+    let told = of_own(of_lookup(&files));
+    assert_eq!(told.len(), 1, "{told:#?}");
+    assert!(told[0].contains("an answer with a file at .photo"), "{told:#?}");
+    let world = files.with("\nfiles = [\".photo\"]", "");
+    assert_eq!(of_own(of_lookup(&world)), Vec::<String>::new());
+
     for (part, expected) in [
         ("same.request", "the request of a question"),
         ("same.meanwhile", "what is said as long as nobody answers"),

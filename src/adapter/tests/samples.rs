@@ -410,3 +410,15 @@ fn a_refusal_in_a_sample_names_the_field() {
     );
     assert_eq!(faults(&world).len(), 1);
 }
+
+#[test]
+fn a_record_that_says_what_its_system_does_not_own_is_told() {
+    let world = complete().with("owns = { status = \"always\", ", "owns = { ");
+    let told = faults(&world);
+    assert!(
+        told.iter().any(|told| {
+            told.starts_with("samples/webhook.book/completed: [sample-refused] found [not-owner] status")
+        }),
+        "{told:#?}"
+    );
+}

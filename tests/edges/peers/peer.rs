@@ -129,6 +129,7 @@ impl Site {
         });
         let secrets: HashMap<&str, &str> = SECRETS.into_iter().chain(EXCHANGE).collect();
         let config = Config {
+            file: "lienthong.toml".to_owned(),
             store: stores::url(folder.path()),
             broker: "loopback:".into(),
             listen: SocketAddr::from(([127, 0, 0, 1], 0)),

@@ -243,6 +243,7 @@ pub(super) fn configure(folder: &Path, targets: &[(&str, &str, &str)]) -> Config
         systems.push(system(name, adapter, url));
     }
     Config {
+        file: "lienthong.toml".to_owned(),
         store: stores::url(folder),
         broker: "loopback:".into(),
         listen: SocketAddr::from(([127, 0, 0, 1], 0)),
