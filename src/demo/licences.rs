@@ -14,6 +14,9 @@ const LICENCES: &str = include_str!("licences.jsonl");
 /// A desk enters a dossier on one of so many days before the demo.
 const DAYS: i64 = 20;
 
+/// Most steps of a dossier.
+pub(super) const STEPS: usize = 3;
+
 /// How the officials lead the dossiers on, in turn: being worked on, done, handed over.
 const WAYS: [&[&str]; 4] = [&["4", "9", "10"], &["4", "9"], &["4"], &[]];
 
@@ -40,12 +43,12 @@ pub(super) async fn enter(desk: &Sandbox, count: usize, now: Timestamp) -> Resul
     put(desk, "HoSo", dossiers(now).into_iter().take(count)).await
 }
 
-/// Has the desk's officials work on them.
-pub(super) async fn work(desk: &Sandbox) -> Result<(), DemoError> {
+/// Has the desk's officials take this step with each dossier that they lead so far.
+pub(super) async fn work(desk: &Sandbox, step: usize) -> Result<(), DemoError> {
     let rows = desk.rows("HoSo");
-    let lines = rows.iter().zip(WAYS.iter().cycle()).flat_map(|(row, way)| {
-        way.iter()
-            .map(|state| json!({"maHoSo": row["maHoSo"], "MaTrangThai": state}))
+    let lines = rows.iter().zip(WAYS.iter().cycle()).filter_map(|(row, way)| {
+        let state = way.get(step)?;
+        Some(json!({"maHoSo": row["maHoSo"], "MaTrangThai": state}))
     });
     put(desk, "KichBan", lines).await
 }

@@ -113,12 +113,15 @@ pub async fn run(options: &Options, tell: impl Fn(News<'_>)) -> Result<(World, R
     officials.give(&world).await?;
     officials.watch(&world, deadline, |_| true, &tell).await?;
     story("the judicial records office issues its certificates, the licence desk its licences");
-    certify(&world).await?;
-    licences::work(world.licences()).await?;
-    let issued = |world: &World| {
+    let seen = |world: &World| {
         is_certified(world) && licences::is_done(world.licences(), &world.one_stop().rows("HoSo"))
     };
-    officials.watch(&world, deadline, issued, &tell).await?;
+    // Both show the present state only: they go on once the one before has been seen, so that each run tells the same.
+    for step in 0..licences::STEPS {
+        certify(&world, step).await?;
+        licences::work(world.licences(), step).await?;
+        officials.watch(&world, deadline, seen, &tell).await?;
+    }
     if let Some(last) = last {
         world.trial().end();
         story("the faults are over; one more dossier is recorded");
@@ -181,9 +184,15 @@ impl Officials<'_> {
     }
 }
 
-/// The judicial records office works on every declaration whose dossier waits for it at the one-stop, and issues the
-/// certificate today.
-async fn certify(world: &World) -> Result<(), DemoError> {
+/// What the judicial records office does with a declaration, and the state that it then has.
+const CERTIFYING: [(&str, u64); 2] = [("XuLy", 4), ("CapPhieu", 5)];
+
+/// The judicial records office takes this step with every declaration whose dossier waits for it at the one-stop: first it
+/// works on it, then it issues the certificate, today.
+async fn certify(world: &World, step: usize) -> Result<(), DemoError> {
+    let Some((act, _)) = CERTIFYING.get(step) else {
+        return Ok(());
+    };
     let today = local(SystemClock.now());
     let (day, _) = today.split_once(' ').unwrap_or((&today, ""));
     let day: Vec<&str> = day.split('-').rev().collect();
@@ -195,18 +204,24 @@ async fn certify(world: &World) -> Result<(), DemoError> {
         .filter(|row| waits(row))
         .filter_map(|row| row["MaHoSo"].as_str().map(str::to_owned))
         .collect();
+    let begun = world.judicial_records().rows("KichBan");
     for declaration in world.judicial_records().rows("ToKhai") {
         let code = declaration["declarationWSForm"]["receiveNo"]
             .as_str()
             .unwrap_or_default();
-        if !waiting.contains(code) {
+        let is_theirs = match step {
+            0 => waiting.contains(code),
+            _ => begun
+                .iter()
+                .any(|line| line["idReceivedDec"] == declaration["idReceivedDec"]),
+        };
+        if !is_theirs {
             continue;
         }
-        for act in ["XuLy", "CapPhieu"] {
-            let line = json!({"idReceivedDec": declaration["idReceivedDec"], "HanhDong": act, "Ngay": day.join("/")});
-            let put = world.judicial_records().insert("KichBan", line).await;
-            put.map_err(|fault| vec![fault])?;
-        }
+        let line =
+            json!({"idReceivedDec": declaration["idReceivedDec"], "HanhDong": act, "Ngay": day.join("/")});
+        let put = world.judicial_records().insert("KichBan", line).await;
+        put.map_err(|fault| vec![fault])?;
     }
     Ok(())
 }
@@ -214,14 +229,16 @@ async fn certify(world: &World) -> Result<(), DemoError> {
 /// Is the office through with its script, and has every state been taken note of?
 fn is_certified(world: &World) -> bool {
     let office = world.judicial_records();
-    let scripted: HashSet<Value> = office
-        .rows("KichBan")
-        .iter()
-        .map(|line| line["idReceivedDec"].clone())
-        .collect();
+    let script = office.rows("KichBan");
     office.rows("ToKhai").iter().all(|declaration| {
-        let issued = !scripted.contains(&declaration["idReceivedDec"]) || declaration["DEC_STATUS_ID"] == 5;
-        issued && declaration["Lan"] == declaration["DaDoc"]
+        let mut lines = script.iter().rev();
+        let last = lines.find(|line| line["idReceivedDec"] == declaration["idReceivedDec"]);
+        let through = last.is_none_or(|last| {
+            CERTIFYING
+                .iter()
+                .any(|(act, state)| last["HanhDong"] == *act && declaration["DEC_STATUS_ID"] == *state)
+        });
+        through && declaration["Lan"] == declaration["DaDoc"]
     })
 }
 
