@@ -7,6 +7,7 @@
 
 pub mod shelf;
 
+use std::convert::Infallible;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
 use std::os::unix::fs::OpenOptionsExt;
@@ -33,8 +34,9 @@ const COMING: &str = "coming";
 /// A file that is still being written after so long has lost its writer.
 const ABANDONED: Duration = Duration::from_hours(24);
 
-/// What `as_link` and `as_base64` leave in a record, to be filled in.
+/// What `as_link`, `as_links` and `as_base64` leave in a record, to be filled in.
 const LINK: &str = "$link";
+const LINKS: &str = "$links";
 const BASE64: &str = "$base64";
 
 /// The files of a store.
@@ -194,44 +196,48 @@ impl Files {
         }
     }
 
-    /// Fills in what `as_link` and `as_base64` have left in a value.
+    /// Fills in what `as_link`, `as_links` and `as_base64` have left in a value.
     ///
     /// # Errors
     /// The faults of [`Files::read`].
     pub fn fill(&self, value: &Value) -> Result<Value, Fault> {
+        self.filled(value, &|hash| Ok(STANDARD.encode(self.read(hash)?).into()))
+    }
+
+    /// The same with links only, for whoever wants to know what was sent: no file is read, of base64 the hash is left.
+    #[must_use]
+    pub fn linked(&self, value: &Value) -> Value {
+        let Ok(linked) = self.filled::<Infallible>(value, &|hash| Ok(json!({BASE64: hash})));
+        linked
+    }
+
+    /// The same as an example shows it: links to the address of nowhere.
+    #[must_use]
+    pub fn shown(value: &Value) -> Value {
+        Self::new(None, Some("https://files.example.vn")).linked(value)
+    }
+
+    fn filled<E>(&self, value: &Value, base64: &dyn Fn(&str) -> Result<Value, E>) -> Result<Value, E> {
         match value {
-            Value::Array(members) => members.iter().map(|member| self.fill(member)).collect(),
+            Value::Array(members) => members.iter().map(|member| self.filled(member, base64)).collect(),
             Value::Object(fields) => {
                 if let Some(hash) = text(fields, BASE64) {
-                    return Ok(STANDARD.encode(self.read(hash)?).into());
+                    return base64(hash);
                 }
                 if let Some(hash) = text(fields, LINK) {
                     return Ok(self.link(hash, text(fields, "name")).into());
                 }
+                if let Some(Value::Array(links)) = fields.get(LINKS) {
+                    let links: Vec<Value> = links.iter().map(|link| self.linked(link)).collect();
+                    let links: Vec<&str> = links.iter().filter_map(Value::as_str).collect();
+                    return Ok(links.join(text(fields, "between").unwrap_or_default()).into());
+                }
                 let filled = fields
                     .iter()
-                    .map(|(key, value)| Ok((key.clone(), self.fill(value)?)));
-                filled.collect::<Result<Map<_, _>, Fault>>().map(Value::Object)
+                    .map(|(key, value)| Ok((key.clone(), self.filled(value, base64)?)));
+                filled.collect::<Result<Map<_, _>, E>>().map(Value::Object)
             }
             plain => Ok(plain.clone()),
-        }
-    }
-
-    /// The same as an example shows it: the address of nowhere, and of base64 the hash.
-    #[must_use]
-    pub fn shown(value: &Value) -> Value {
-        match value {
-            Value::Array(members) => members.iter().map(Self::shown).collect(),
-            Value::Object(fields) => match text(fields, LINK) {
-                Some(hash) => Self::new(None, Some("https://files.example.vn"))
-                    .link(hash, text(fields, "name"))
-                    .into(),
-                None => fields
-                    .iter()
-                    .map(|(key, value)| (key.clone(), Self::shown(value)))
-                    .collect(),
-            },
-            plain => plain.clone(),
         }
     }
 
@@ -433,6 +439,24 @@ mod tests {
             .unwrap()
             .collect();
         assert_eq!(kept.len(), 1);
+    }
+
+    #[test]
+    fn links_are_made_of_a_list_of_files_in_one_text() {
+        let (_folder, files) = shelf();
+        let hash = files.put(PDF).unwrap()[HASH].as_str().unwrap().to_owned();
+        let record = json!({
+            "links": {LINKS: [{LINK: hash, "name": "Phiếu.pdf"}, "https://kho.example.vn/2.pdf"], "between": "##"},
+            "bytes": {BASE64: hash},
+        });
+        let link =
+            format!("https://bus.example.vn/files/{hash}/Phi%E1%BA%BFu.pdf##https://kho.example.vn/2.pdf");
+        let filled = files.fill(&record).unwrap();
+        assert_eq!(filled, json!({"links": link, "bytes": STANDARD.encode(PDF)}));
+        assert_eq!(
+            files.linked(&record),
+            json!({"links": link, "bytes": {BASE64: hash}})
+        );
     }
 
     #[test]

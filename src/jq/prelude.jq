@@ -4,8 +4,10 @@
 def many: if . == null then empty elif isarray then .[] else . end;
 
 # A file of the dossier as the address under which the bus gives it out, or as its bytes in base64: filled in when the body
-# is written. Of one that the bus does not have there is the link that its system has stated.
+# is written. Of one that the bus does not have there is the link that its system has stated. `as_links`: of a list of files, in
+# one text.
 def as_link: if . == null then null elif .["$file"] then {"$link": .["$file"], name} else .link end;
+def as_links($between): {"$links": [.[] | as_link | values], $between};
 def as_base64: if . == null or .["$file"] == null then null else {"$base64": .["$file"]} end;
 
 # jq's own, which the engine does not bring along

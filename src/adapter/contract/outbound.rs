@@ -8,6 +8,7 @@ use super::sample::Case;
 use super::{ID, NOW, answered, stepwise};
 use crate::dossier::Patch;
 use crate::fault::Fault;
+use crate::files::Files;
 use crate::jq::Scope;
 
 /// Parts that say what comes out.
@@ -97,7 +98,11 @@ fn records(natives: &[Native]) -> Json {
 
 /// What will be reported of a record is a valid patch, and the one that the sample has.
 pub(super) fn echo(push: &Push, case: &Case, native: &Native, dossier: &Json) -> Result<(), Fault> {
-    let echo = match push.echo(native, dossier) {
+    let sent = Native {
+        record: Files::shown(&native.record),
+        ..native.clone()
+    };
+    let echo = match push.echo(&sent, dossier) {
         Ok(echo) => echo,
         Err(fault) => return case.compare_refusal(&[fault]),
     };

@@ -9,6 +9,7 @@ use super::{flapping, reports};
 use crate::adapter::{Adapter, Native, Push};
 use crate::dossier::{Patch, Shadow};
 use crate::fault::Fault;
+use crate::files::Files;
 use crate::store::{Delivery, Item, Presence, Replica, State};
 
 /// Everything that the plan of one row is made from.
@@ -21,6 +22,7 @@ pub(super) struct Desk<'a> {
     pub(super) ours: Vec<&'a str>,
     pub(super) view: Value,
     pub(super) doubt: Doubt,
+    pub(super) files: &'a Files,
     pub(super) now: Timestamp,
 }
 
@@ -161,7 +163,12 @@ impl Desk<'_> {
         if !reports(self.adapter) {
             return Ok(None);
         }
-        let Some(echo) = self.push.echo(native, &self.view)? else {
+        // It will report the links that it is sent.
+        let sent = Native {
+            record: self.files.linked(&native.record),
+            ..native.clone()
+        };
+        let Some(echo) = self.push.echo(&sent, &self.view)? else {
             return Ok(None);
         };
         let echo = Patch::parse(&echo).map_err(|mut faults| {

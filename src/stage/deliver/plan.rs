@@ -160,6 +160,7 @@ pub(super) fn plan(adapter: &Adapter, mut row: Delivery, known: &Known) -> Plan 
         shadow: known.shadows.get(&(adapter.name.clone(), row.dossier)),
         view: adapter.needs.apply(&whole),
         doubt,
+        files: &known.files,
         now: known.now,
     };
     let planned = desk.plan(row.clone()).and_then(|plan| {
