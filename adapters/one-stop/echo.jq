@@ -4,7 +4,8 @@
 .payload as $sent
 | (.state | to_native("status")) as $state
 
-# The columns of the row.
+# The columns of the row. What is attached to it stays where nothing else was sent.
+| {SoKyHieuKetQua: $sent.SoKyHieuKetQua, DinhKemKetQua: ($sent.DinhKemKetQua // .row.DinhKemKetQua)} as $outcome
 | .row + (
     {
       accept: {NgayTiepNhan: (.row.NgayTiepNhan // $sent.ThoiGian), NgayHenTra: $sent.NgayHenTra},
@@ -14,9 +15,9 @@
       supplement_sent: (
         if $sent.ThoiGian == null then {NgayYeuCauBoSung: null}
         else {NgayBoSung: $sent.ThoiGian, TrangThaiBoSung: "da_gui"} end),
-      finish: {NgayKetThucXuLy: $sent.ThoiGian, SoKyHieuKetQua: $sent.SoKyHieuKetQua},
+      finish: ({NgayKetThucXuLy: $sent.ThoiGian} + $outcome),
       return: {NgayTra: $sent.ThoiGian},
-      result: {SoKyHieuKetQua: $sent.SoKyHieuKetQua}
+      result: $outcome
     }[$step] // {})
 | given
 

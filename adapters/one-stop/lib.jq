@@ -60,9 +60,11 @@ def area($province; $district; $commune):
   | given
   | if . == {} then null else . + {code_system: "statistics"} end;
 
-# The key under which the one-stop's file store gives a file, as a link that can be fetched: letters with accents,
-# blanks and plus signs would break in a URL.
-def link: $settings.files + (split("/") | map(nfc | @uri) | join("/"));
+# Whether a file is named by a link, as another system's is, and not by a key of the one-stop's file store.
+def is_link: startswith("https://") or startswith("http://");
+
+# A file as a link that can be fetched. In a key letters with accents, blanks and plus signs would break in a URL.
+def link: if is_link then . else $settings.files + (split("/") | map(nfc | @uri) | join("/")) end;
 
 # Under which kind the one-stop takes in dossiers of the system that a dossier came from; null: it takes in none.
 def kind_of_source: .origin.system | try to_native("source") catch null;
@@ -111,7 +113,8 @@ def supplements:
 # goes from there when it has its own.
 def results:
   (text("SoKyHieuKetQua") // "" | if . == "" then "-" else . end) as $number
-  | [(.DinhKemKetQua // "") | split("##") | .[] | select(. != "") | {name: (split("/") | last | clean), link: link}] as $files
+  | [(.DinhKemKetQua // "") | split("##") | .[] | select(. != "")
+      | {name: ((split("/") | last) as $name | if is_link then ($name | @urid)? // $name else $name end | clean), link: link}] as $files
   | if $number == "-" and $files == [] then {}
     else
       {

@@ -74,12 +74,22 @@ def untold($rows):
     | if $at == null then .untold += [$word] else .rows |= .[:$at] + .[$at + 1:] end)
   | .untold;
 
+# The files of a result as links. What is attached at the one-stop stays, unless it goes with a result that was taken back.
+def attached($row):
+  ($row.SoKyHieuKetQua // "" | clean) as $held
+  | if ($row.DinhKemKetQua // "") == "" or ($held != "" and $held != .number) then
+      .files // [] | map(select(as_link != null)) | if . == [] then null else as_links("##") end
+    else null end;
+
 # The result that another system has given and the one-stop does not show. Its row holds one: an empty one is filled, one
-# that was taken back is replaced, any other is the one-stop's own matter.
+# that was taken back is replaced, one whose files came later gets them, any other is the one-stop's own matter.
 def result($row):
   ($row.SoKyHieuKetQua // "" | clean) as $held
+  | [$dossier.results[] | select(.system != $system and .number != "-")] as $given
   | if $held == "" or any($dossier.deleted.results[]?; endswith("#" + $held)) then
-      [$dossier.results[] | select(.system != $system and .number != "-" and .number != $held)] | first
+      [$given[] | select(.number != $held)] | first
+    elif ($row.DinhKemKetQua // "") == "" then
+      [$given[] | select(.number == $held and attached($row) != null)] | first
     else null end;
 
 # The step of a move, with the words that go with it. $request: the request for supplements that the move speaks of.
@@ -116,7 +126,7 @@ def move_step($move; $note; $standing; $newest; $row; $request):
       result($row) as $result
       | {
         words: ($note // "Kết thúc xử lý"),
-        more: {SoKyHieuKetQua: $result.number},
+        more: {SoKyHieuKetQua: $result.number, DinhKemKetQua: ($result | attached($row))},
         row: ($row | if $result == null then {MaHoSo} else {MaHoSo, TenTTHC, DinhKemKetQua} end)
       }
     end
@@ -139,7 +149,7 @@ def result_step($standing; $row):
   {
     step: "result",
     record: {
-      payload: (({} | said(null; "Cập nhật kết quả")) + {SoKyHieuKetQua: .number}),
+      payload: (({} | said(null; "Cập nhật kết quả")) + ({SoKyHieuKetQua: .number, DinhKemKetQua: attached($row)} | given)),
       state: $standing,
       row: ($row | {MaHoSo, TenTTHC, DinhKemKetQua} | given)
     }

@@ -28,6 +28,7 @@ def unsound($call; $last; $now):
     | first(
         (["CanBo"] + ($call.must // []) | .[] | select($sent[.] // "" | isstring | not) | "\(.) phải là chuỗi ký tự"),
         (["CanBo"] + ($call.must // []) | .[] | select($sent[.] // "" | clean == "") | "\(.) không được để trống"),
+        ("DinhKemKetQua" | select($sent[.] != null and ($sent[.] | isstring | not)) | "\(.) phải là chuỗi ký tự"),
         ("ThoiGian", "NgayHenTra", "ThoiHanBoSung"
           | select(($sent[.] // "") != "" and ($sent[.] | is_time | not)) | "\(.) phải có dạng yyyyMMddHHmmss"),
         ($sent.ThoiGian // "" | select(. != "" and . < $last) | "ThoiGian không được trước bước gần nhất (\($last))"),
