@@ -29,6 +29,7 @@ mod intake;
 mod items;
 mod joined;
 mod judicial_records;
+mod judicial_records_2;
 mod kept;
 mod leases;
 mod lookups;

@@ -9,6 +9,7 @@ mod driving_licence;
 mod engine;
 mod faults;
 mod judicial_records;
+mod judicial_records_2;
 mod national_portal;
 mod one_stop;
 mod one_stop_actions;
