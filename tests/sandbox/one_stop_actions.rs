@@ -153,6 +153,7 @@ async fn what_is_sent_is_judged_before_anything_is_done() {
         ("CapNhatKetQua", said(&json!({})), "2", "SoKyHieuKetQua không được để trống"),
         ("KetThuc", said(&json!({"ThoiGian": "2026-03-05"})), "2", "ThoiGian phải có dạng yyyyMMddHHmmss"),
         ("KetThuc", said(&json!({"ThoiGian": "20260230080000"})), "2", "ThoiGian phải có dạng yyyyMMddHHmmss"),
+        ("KetThuc", said(&json!({"DinhKemKetQua": ["/kq/1.pdf"]})), "2", "DinhKemKetQua phải là chuỗi ký tự"),
         ("YeuCauCongDanBoSung", said(&json!({"NoiDung": "Thiếu", "ThoiHanBoSung": "mai"})), "2", "ThoiHanBoSung phải có dạng yyyyMMddHHmmss"),
         ("KetThuc", said(&json!({"ThoiGian": "20260305075959"})), "2", "ThoiGian không được trước bước gần nhất (20260305080000)"),
         ("KetThuc", said(&json!({"ThoiGian": "20260305093501"})), "2", "ThoiGian không được sau thời điểm hiện tại"),
