@@ -52,7 +52,7 @@ pub(super) struct Kind {
 }
 
 /// `files`: the places of base64 in an answer.
-fn places(value: &Value<'_>) -> Vec<Place> {
+pub(super) fn places(value: &Value<'_>) -> Vec<Place> {
     let members = value.list().unwrap_or_default();
     let places = members.iter().filter_map(|member| {
         let place = Place::parse(member.text()?);

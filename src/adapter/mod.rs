@@ -128,7 +128,7 @@ impl Adapter {
         webhooks.chain(pulls).chain(lookups).chain(pushes)
     }
 
-    /// An operation whose answers bring files, if there is any: the node then needs a folder for them.
+    /// An operation whose records or answers bring files, if there is any: the node then needs a folder for them.
     #[must_use]
     pub fn brings_files(&self) -> Option<String> {
         let pulls = self
@@ -139,8 +139,11 @@ impl Adapter {
             .lookups
             .iter()
             .map(|lookup| (lookup.name.clone(), &lookup.call));
-        let mut all = pulls.chain(lookups);
-        all.find(|(_, call)| !call.files.is_empty()).map(|(name, _)| name)
+        let calls = pulls.chain(lookups).map(|(name, call)| (name, &call.files));
+        let webhooks = self.webhooks.iter();
+        let webhooks = webhooks.map(|webhook| (format!("webhook.{}", webhook.name), &webhook.files));
+        let mut all = webhooks.chain(calls);
+        all.find(|(_, files)| !files.is_empty()).map(|(name, _)| name)
     }
 
     /// Names of what is to be done for a dossier that it takes, as the ledger's rows have them.

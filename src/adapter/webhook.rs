@@ -4,11 +4,13 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Value as Json, json};
 
+use super::call::places;
 use super::mapping::{Fact, Mapping};
 use super::request::{FORMATS, Format};
 use super::settings::Settings;
 use super::workshop::{Sight, Workshop};
 use crate::fault::Fault;
+use crate::files::{Place, unspoilt};
 use crate::jq::{Filter, Scope};
 use crate::read::{Keys, Table};
 
@@ -23,6 +25,8 @@ pub struct Webhook {
     pub limit: usize,
     /// Form of the body.
     pub receive: Format,
+    /// Where files stand in the body as base64.
+    pub files: Vec<Place>,
     verify: Filter,
     mapping: Mapping,
     reply: Option<Filter>,
@@ -34,7 +38,7 @@ const LIMIT: u64 = 10 << 20;
 
 impl Webhook {
     pub(super) const KEYS: Keys = &[
-        "path", "verify", "map", "code", "snapshot", "reply", "limit", "receive",
+        "path", "verify", "map", "code", "snapshot", "reply", "limit", "receive", "files",
     ];
 
     pub(super) fn read(
@@ -81,12 +85,14 @@ impl Webhook {
             Some(value) => value.word("unknown-word", FORMATS),
             None => Some(Format::Json),
         };
+        let files = table.get("files").map(|value| places(&value));
         let mapping = Mapping::read(table, settings, workshop);
         Some(Self {
             name: name.to_owned(),
             path: path?,
             limit: usize::try_from(limit).unwrap_or(usize::MAX),
             receive: receive?,
+            files: files.unwrap_or_default(),
             verify: verify?,
             mapping: mapping?,
             reply,
@@ -117,6 +123,19 @@ impl Webhook {
             .map_err(super::fault)
     }
 
+    /// A record as it is kept: as it came in, or, where it brought files, without their bytes and as JSON.
+    ///
+    /// # Errors
+    /// What is wrong with its syntax.
+    pub fn kept(&self, raw: &str) -> Result<Json, String> {
+        let without_files = if self.files.is_empty() {
+            None
+        } else {
+            serde_json::from_str(raw).ok()
+        };
+        without_files.map_or_else(|| self.receive.decode(raw.as_bytes()), Ok)
+    }
+
     /// The code under which people know the record, normalised; `None` where the manifest has no `code`, or it finds none.
     #[must_use]
     pub fn code(&self, record: &Json) -> Option<String> {
@@ -133,8 +152,11 @@ impl Webhook {
     /// What the record says.
     ///
     /// # Errors
-    /// The fault of the mapping; `mapping-empty` if it gives nothing.
+    /// The fault of the mapping; `mapping-empty` if it gives nothing; `bad-file`.
     pub fn map(&self, record: &Json) -> Result<Vec<Fact>, Fault> {
+        if !self.files.is_empty() {
+            unspoilt(record)?;
+        }
         self.mapping.facts(record)
     }
 

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use lienthong::store::State;
 use serde_json::{Value, json};
 
-use crate::support::{Act, Bench, MANIFEST, Site, Target, client, code, row, until};
+use crate::support::{Act, Bench, MANIFEST, Site, Target, client, code, contents, row, until};
 
 /// Hands out the papers that a dossier's form names, as base64.
 const SHELF: &str = r#"lienthong = 1
@@ -251,6 +251,60 @@ async fn row_of_a_page_whose_paper_is_none_is_refused_by_name_and_keeps_no_other
             .len(),
         1
     );
+}
+
+/// Tells of results, each with its paper.
+const TELLING: &str = r#"lienthong = 1
+title = "Sổ kết quả của bài thử"
+originates = ["*"]
+owns = { procedure = "always", results = "always" }
+[connection]
+protocol = "http"
+url = "http://127.0.0.1:9"
+[webhook.result]
+path = "/hooks/register"
+verify = '$raw | says("du")'
+receive = "xml"
+files = [".kq.tep"]
+code = '.kq.ma'
+map = '{dossier: {native: .kq.ma}, procedure: {code: "1.002809", name: "x"}, results: [{code: "KQ", number: .kq.ma, files: [.kq.tep + {name: "kq.pdf"}]}]}'
+"#;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn paper_that_a_system_sends_by_itself_is_kept_as_a_file_and_nowhere_else() {
+    let target = Target::start().await;
+    let site = Site::start(&[("register", TELLING, &target.url)]).await;
+    let told = async |code: &str, paper: &str| {
+        let body = format!("<kq><ma>{code}</ma><du>1</du><tep>{paper}</tep></kq>");
+        let url = site.hook("/hooks/register");
+        let answer = client().post(url).body(body).send().await.unwrap();
+        (
+            answer.status().as_u16(),
+            answer.json::<Value>().await.unwrap()["code"].clone(),
+        )
+    };
+    assert_eq!(told("HS-1", PAPER).await, (200, json!("mapped")));
+    let replica = until("the dossier", async || {
+        site.store().find_replica("HS-1").await.unwrap()
+    })
+    .await;
+    let result = replica.dossier.view()["results"]["KQ#HS-1"].clone();
+    assert_eq!(result["files"][0]["size"], 8, "{result}");
+    let kept = contents(&site.file()).await;
+    assert!(
+        kept["inbox"].contains("HS-1") && !kept["inbox"].contains(PAPER),
+        "{kept:?}"
+    );
+    assert_eq!(told("HS-2", "không phải").await, (200, json!("refused")));
+    let letters = site.store().dead_letters(10).await.unwrap();
+    let [letter] = letters.as_slice() else {
+        panic!("{letters:?}")
+    };
+    assert_eq!(
+        (letter.cause.code.as_str(), letter.dossier.as_deref()),
+        ("bad-file", Some("HS-2"))
+    );
+    site.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

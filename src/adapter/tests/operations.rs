@@ -273,3 +273,15 @@ fn a_window_is_left_behind_even_if_it_was_empty() {
         (Some(at("2026-01-01T10:55:00Z")), at("2026-01-01T12:00:00Z"))
     );
 }
+
+#[test]
+fn a_record_that_brought_files_is_kept_without_their_bytes_and_read_again() {
+    let xml = "<kq><ma>1</ma><tep>JVBERi0=</tep></kq>";
+    let without = json!({"kq": {"ma": "1", "tep": {"$file": "0".repeat(64)}}});
+    let world = World::sound().with("limit = \"1 MiB\"", "receive = \"xml\"\nfiles = [\".kq.tep\"]");
+    let webhook = world.load().unwrap().webhooks.remove(0);
+    assert_eq!(webhook.kept(&without.to_string()).unwrap(), without);
+    // one from before it was told that there are files
+    assert_eq!(webhook.kept(xml).unwrap()["kq"]["ma"], "1");
+    assert!(webhook.kept("neither").is_err());
+}

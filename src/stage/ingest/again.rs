@@ -73,7 +73,7 @@ impl Again {
                 .remedy("put the operation back into the manifest and retry the record, or discard it"));
         };
         let decoded = match door {
-            Door::Webhook(index) => adapter.webhooks[index].receive.decode(kept.raw.as_bytes()),
+            Door::Webhook(index) => adapter.webhooks[index].kept(&kept.raw),
             Door::Pull(_) => serde_json::from_str(&kept.raw).map_err(|error| error.to_string()),
         };
         let value = decoded.map_err(|problem| {

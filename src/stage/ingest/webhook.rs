@@ -182,8 +182,15 @@ async fn receive(
             return hook.answer(StatusCode::BAD_REQUEST, "malformed", &problem).await;
         }
     };
-    // What decodes is text: every form in which records are received is.
-    let text = String::from_utf8_lossy(&raw).into_owned();
+    let (text, value) = if webhook.files.is_empty() {
+        // What decodes is text: every form in which records are received is.
+        (String::from_utf8_lossy(&raw).into_owned(), value)
+    } else {
+        match hook.keep_files(value).await {
+            Some(value) => (value.to_string(), value),
+            None => return hook.come_again().await,
+        }
+    };
     let record = Record {
         adapter: Arc::clone(&hook.adapter),
         door: Door::Webhook(hook.index),
@@ -254,6 +261,22 @@ impl Hook {
             // A header that is absent or odd makes the expression fail: that is no proof of anything.
             Some(Err(_)) => Some(false),
             None => None,
+        }
+    }
+
+    /// The record with references in place of the files that it brought; `None` while they cannot be kept.
+    async fn keep_files(&self, mut record: Value) -> Option<Value> {
+        let (files, places) = (
+            Arc::clone(&self.shared.files),
+            self.adapter.webhooks[self.index].files.clone(),
+        );
+        let kept = tokio::task::spawn_blocking(move || files.cut(&mut record, &places).map(|()| record));
+        match kept.await.ok()? {
+            Ok(record) => Some(record),
+            Err(fault) => {
+                tracing::error!(adapter = self.adapter.name, %fault, "a file that a record brought cannot be kept");
+                None
+            }
         }
     }
 
