@@ -390,58 +390,18 @@ impl Transaction for SqliteTransaction {
     }
 
     async fn want(&mut self, wanted: &[Wanted], now: Timestamp) -> Result<(), StoreError> {
-        self.write_at(
-            "insert into delivery (adapter, push, dossier_id, item, ordinal, desired, others, state, held, attempt,
-                                   failures, presence, created_ms, due_ms)
-             select value ->> 'adapter', value ->> 'push', value ->> 'dossier', '', 0, value ->> 'version',
-                    iif(value ->> 'own', 0, value ->> 'version'), 'due', 0, 0, 0, 'unknown', ?2, ?2
-             from json_each(?1) where true
-             on conflict (adapter, push, dossier_id, item) do update set
-                 desired = max(desired, excluded.desired),
-                 others = max(others, excluded.others),
-                 -- doubt is settled first, a sick target keeps its schedule, what a person holds stays held
-                 state = case when state in ('in_doubt', 'backing_off', 'discarded') or held then state else 'due' end,
-                 until_ms = case when state in ('in_doubt', 'backing_off') or held then until_ms end,
-                 requirement = null,
-                 cause = case when state = 'discarded' or held then cause end,
-                 judged_by = null,
-                 -- a parked row that a newer version releases begins anew
-                 failures = case when state = 'parked' and not held then 0 else failures end,
-                 failing_ms = case when state = 'parked' and not held then null else failing_ms end,
-                 due_ms = case when state = 'due' then due_ms else excluded.due_ms end",
-            wanted.iter().map(|row| json!(row)).collect(),
-            now,
-        )
-        .await
+        self.write_at(delivery::WANT, wanted.iter().map(|row| json!(row)).collect(), now)
+            .await
     }
 
     async fn put_items(&mut self, items: &[Item], now: Timestamp) -> Result<(), StoreError> {
-        // What is there keeps its state, but not its place: an item that came late may belong before it.
         self.write(
-            "update delivery set ordinal = value ->> 'ordinal' from json_each(?1)
-             where adapter = value ->> 'adapter' and push = value ->> 'push' and dossier_id = value ->> 'dossier'
-               and item = value ->> 'item' and ordinal <> value ->> 'ordinal'",
+            delivery::PLACE_ITEMS,
             items.iter().map(|row| json!(row)).collect(),
         )
         .await?;
         self.write_at(
-            "insert into delivery (adapter, push, dossier_id, item, ordinal, desired, state, held, attempt, failures,
-                                   presence, created_ms, due_ms)
-             select value ->> 'adapter', value ->> 'push', value ->> 'dossier', value ->> 'item', value ->> 'ordinal',
-                    value ->> 'version', 'due', 0, 0, 0, 'unknown', ?2, ?2
-             from json_each(?1)
-             where (value ->> 'again') or not exists (
-                 select 1 from delivery
-                 where adapter = value ->> 'adapter' and push = value ->> 'push'
-                   and dossier_id = value ->> 'dossier' and item = value ->> 'item'
-                   and (held or state not in ('parked', 'skipped')))
-             on conflict (adapter, push, dossier_id, item) do update set
-                 ordinal = excluded.ordinal,
-                 desired = max(desired, excluded.desired),
-                 state = case when state in ('applied', 'waiting', 'parked', 'skipped') and not held then 'due' else state end,
-                 cause = case when state in ('applied', 'parked', 'skipped') and not held then null else cause end,
-                 until_ms = iif(state = 'waiting', null, until_ms),
-                 requirement = iif(state = 'waiting', null, requirement)",
+            delivery::PUT_ITEMS,
             items.iter().map(|row| json!(row)).collect(),
             now,
         )
@@ -452,31 +412,11 @@ impl Transaction for SqliteTransaction {
         if outcomes.is_empty() {
             return Ok(HashSet::new());
         }
-        let rows = sqlx::query(
-            "update delivery set
-                 applied = r ->> 'applied',
-                 state = case
-                     when desired > (r ->> 'version')
-                          and (r ->> 'state' in ('applied', 'waiting', 'skipped')
-                               or (r ->> 'state' = 'parked' and not (r ->> 'held'))) then 'due'
-                     else r ->> 'state' end,
-                 until_ms = r ->> 'until', requirement = r ->> 'requirement', cause = r ->> 'cause',
-                 held = r ->> 'held', attempt = r ->> 'attempt', failures = r ->> 'failures',
-                 failing_ms = r ->> 'failing', holder = r ->> 'holder', presence = r ->> 'presence',
-                 remote = r ->> 'remote', native_hash = r ->> 'native_hash', mapping = r ->> 'mapping',
-                 applied_ms = r ->> 'applied_at', span_ms = (r ->> 'until') - ?2, intent = r ->> 'intent',
-                 target_state = r ->> 'target_state', looked_ms = r ->> 'looked', batch_limit = r ->> 'batch_limit', recent = r ->> 'recent',
-                 judged_by = r ->> 'judged_by',
-                 due_ms = case when state = 'due' then due_ms else ?2 end
-             from (select value as r from json_each(?1))
-             where adapter = r ->> 'adapter' and push = r ->> 'push' and dossier_id = r ->> 'dossier'
-               and item = r ->> 'item' and attempt = r ->> 'fence'
-             returning dossier_id, push, item",
-        )
-        .bind(batch(outcomes.iter().map(stored::write_outcome)))
-        .bind(now.as_millisecond())
-        .fetch_all(&mut *self.inner)
-        .await?;
+        let rows = sqlx::query(delivery::SAVE)
+            .bind(batch(outcomes.iter().map(stored::write_outcome)))
+            .bind(now.as_millisecond())
+            .fetch_all(&mut *self.inner)
+            .await?;
         rows.iter()
             .map(|row| {
                 let id = row.dossier("dossier_id")?;
