@@ -252,8 +252,8 @@ impl Node {
                     quiet + 1
                 };
                 if quiet == QUIET {
-                    // What was confirmed may still lie there.
-                    if self.broker.is_empty(&status.store_id).await {
+                    // What was confirmed may still lie there, or on the way from there.
+                    if self.broker.is_empty(&status.store_id).await && stores::is_merged(&self.store).await {
                         return Ok(status);
                     }
                     quiet = 0;

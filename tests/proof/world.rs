@@ -139,11 +139,28 @@ impl World {
         self.node.rest().await?;
         self.source.tell(FRESH, 1, 1).await?;
         self.node.rest().await?;
+        if self.class == Class::Reporting {
+            // What it reports of the last call is still to come.
+            let asked = self.asked().await?;
+            until("the target is asked what has changed", async || {
+                (self.asked().await.ok()? > asked + 1).then_some(())
+            })
+            .await?;
+            self.node.rest().await?;
+        }
         until("the last late commit", async || {
             let books = self.target.books().await.ok()?;
             (books["late"] == false).then_some(())
         })
         .await
+    }
+
+    /// How often the target was asked something.
+    async fn asked(&self) -> Result<u64, String> {
+        let books = self.target.books().await?;
+        books["requests"]
+            .as_u64()
+            .ok_or_else(|| "books without a count".to_owned())
     }
 
     /// Ends the daemon, and looks at what is left.

@@ -18,6 +18,8 @@ use std::io::Write;
 use std::path::Path;
 
 use database::aside;
+use sqlx::Connection;
+use sqlx::postgres::PgConnection;
 
 pub(crate) use database::Database;
 
@@ -86,6 +88,26 @@ pub(crate) fn postgres() -> Option<String> {
 /// What the nodes of a test that was not told have.
 pub(crate) fn name() -> &'static str {
     if is_grown() { "PostgreSQL" } else { "SQLite" }
+}
+
+/// Whether all that the records of this store led to has come back to it: a broker does not count what it has handed out
+/// and nobody has answered for yet. A file has its broker inside the process, where nothing is ever on the way so.
+pub(crate) async fn is_merged(url: &str) -> bool {
+    if !url.starts_with("postgres://") {
+        return true;
+    }
+    let on_the_way = async {
+        let mut connection = PgConnection::connect(url).await?;
+        let count: i64 = sqlx::query_scalar(
+            "select count(*) from inbox where event_id is not null
+             and not exists (select 1 from journal where journal.event_id = inbox.event_id)",
+        )
+        .fetch_one(&mut connection)
+        .await?;
+        connection.close().await?;
+        Ok::<_, sqlx::Error>(count)
+    };
+    on_the_way.await.is_ok_and(|count| count == 0)
 }
 
 /// Whether tests that were not told have a database.
