@@ -1,10 +1,10 @@
 //! Two dossiers that turn out to be one, and two that only seem to be.
 
 use lienthong::dossier::DossierId;
-use lienthong::store::State;
+use lienthong::store::{Delivery, State};
 use serde_json::{Value, json};
 
-use crate::support::{MANIFEST, OFFICE, Site, Target, code, patch, row, until};
+use crate::support::{Act, MANIFEST, OFFICE, Site, Target, cli, code, patch, row, until};
 
 /// A target that keeps dossiers under the code that they have where they come from.
 fn by_origin() -> String {
@@ -15,9 +15,20 @@ fn by_origin() -> String {
 }
 
 async fn site(target: &Target) -> Site {
-    let by_origin = by_origin();
+    site_with(&by_origin(), target).await
+}
+
+/// The same, with a target that is told of a record by its name there.
+async fn site_by_remote(target: &Target) -> Site {
+    let updated = "update = { path = '/update', body = '. + {id: $remote}' }";
+    let by_remote = by_origin().replace("update = { path = '/update', body = '.' }", updated);
+    assert!(by_remote.contains(updated));
+    site_with(&by_remote, target).await
+}
+
+async fn site_with(book: &str, target: &Target) -> Site {
     Site::start(&[
-        ("book", &by_origin, &target.url),
+        ("book", book, &target.url),
         ("office", OFFICE, "http://127.0.0.1:9"),
     ])
     .await
@@ -156,6 +167,98 @@ async fn dossier_that_one_target_has_already_is_not_made_there_again_after_a_joi
     site.arrived("O-1", "book").await;
     assert_eq!(target.calls("/create").len(), 1);
     site.stop().await;
+}
+
+/// The dossier of the one-stop lives on, whose create is refused; that of the office is there.
+#[tokio::test(flavor = "multi_thread")]
+async fn record_that_is_there_is_that_of_both_also_where_the_one_that_lives_on_was_refused() {
+    let target = Target::start().await;
+    let site = site_by_remote(&target).await;
+    target.rule(
+        "/create",
+        1,
+        |record| record["id"] == code(1),
+        Act::Answer(200, vec![], json!({"code": "7", "message": "thiếu giấy tờ"})),
+    );
+    site.tell(&row(1)).await;
+    site.delivery(&code(1), "book", |row| matches!(row.state, State::Parked { .. }))
+        .await;
+    site.says("/hooks/office", &patch("O-1", 1)).await;
+    site.arrived("O-1", "book").await;
+    assert!(id(&site, &code(1)).await < id(&site, "O-1").await);
+
+    let links = json!({ "links": { "one-stop": code(1) }, "note": "một hồ sơ" });
+    site.says("/hooks/office", &record("O-1", 1, links)).await;
+    joined(&site, &code(1), "O-1").await;
+    until("the one record has the news", async || {
+        let records = target.records();
+        (records.len() == 1 && records[0]["note"] == "một hồ sơ").then_some(())
+    })
+    .await;
+    site.arrived("O-1", "book").await;
+    assert_eq!(target.calls("/create").len(), 2);
+    assert!(site.store().dead_letters(9).await.unwrap().is_empty());
+    site.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn call_that_may_have_made_a_second_record_is_for_a_person_after_a_join() {
+    for unclear in [code(1), "O-1".to_owned()] {
+        let target = Target::start().await;
+        let site = site_by_remote(&target).await;
+        let about = unclear.clone();
+        target.rule("/create", 1, move |record| record["id"] == *about, Act::DoAndCut);
+        let in_doubt = async |code: &str| {
+            if *code == unclear {
+                target.called("/create", 1).await;
+                let doubt = |row: &Delivery| matches!(row.state, State::InDoubt { .. });
+                site.delivery(code, "book", doubt).await;
+            } else {
+                site.arrived(code, "book").await;
+            }
+        };
+        site.tell(&row(1)).await;
+        in_doubt(&code(1)).await;
+        site.says("/hooks/office", &patch("O-1", 1)).await;
+        in_doubt("O-1").await;
+        let links = json!({ "links": { "one-stop": code(1) } });
+        site.says("/hooks/office", &record("O-1", 1, links)).await;
+        joined(&site, &code(1), "O-1").await;
+        let parked = site
+            .delivery("O-1", "book", |row| matches!(row.state, State::Parked { .. }))
+            .await;
+        let State::Parked { cause, held } = parked.state else {
+            unreachable!("waited for");
+        };
+        assert_eq!((cause.code.as_str(), held), ("duplicate-in-target", true));
+        // whatever time passes
+        site.advance(600);
+        site.tell(&row(2)).await;
+        site.arrived(&code(2), "book").await;
+        assert_eq!(target.calls("/create").len(), 3, "{unclear}");
+        // she has one of them removed, and the bus goes on with the other one
+        let there = if unclear == "O-1" {
+            code(1)
+        } else {
+            "O-1".to_owned()
+        };
+        target.remove(|record| record["id"] == unclear);
+        cli(
+            &site.socket().to_owned(),
+            &["dead-letter", "retry", &parked_letter(&site).await],
+        )
+        .await;
+        site.arrived("O-1", "book").await;
+        assert_eq!(target.counts()[&there], 1);
+        assert_eq!(target.records().len(), 2);
+        site.stop().await;
+    }
+}
+
+async fn parked_letter(site: &Site) -> String {
+    let letters = site.store().dead_letters(9).await.unwrap();
+    assert_eq!(letters.len(), 1, "{letters:?}");
+    letters[0].id.clone()
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -11,6 +11,7 @@ use super::work::Work;
 use super::{PLANNED, push_of};
 use crate::adapter::{Adapter, Decision, Verdict, Word};
 use crate::connector::Exchange;
+use crate::dossier::fold_code;
 use crate::fault::Fault;
 use crate::jq::{Mark, Scope};
 use crate::stage::{Shared, pause};
@@ -53,7 +54,17 @@ pub(super) async fn looked(
     let row = &mut work.row;
     match shown {
         Ok(Shown::Record(Decision::Create, _)) => {
-            row.presence = Presence::Absent;
+            // One that is known there by a name of its own may only have another key by now, as after a join: whether it is
+            // gone its update says.
+            let has_own_name = match (&row.remote, &key) {
+                (Some(remote), Some(key)) => fold_code(remote) != fold_code(key),
+                _ => false,
+            };
+            row.presence = if has_own_name {
+                Presence::Present
+            } else {
+                Presence::Absent
+            };
             took_effect = doubted.then_some(false);
         }
         Ok(Shown::Record(Decision::Same(_), remote)) => {

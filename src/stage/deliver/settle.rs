@@ -103,6 +103,9 @@ fn written(
         // The answer and the look-up contradict each other, or the record went: ask, but not in a hot circle.
         Word::Exists | Word::Missing if push.find.is_some() => {
             work.row.presence = Presence::Unknown;
+            if exchange.verdict.word == Word::Missing {
+                work.row.remote = None;
+            }
             if work.row.failures == 0 {
                 work.row.failures = 1;
                 work.row.failing_since = Some(now);

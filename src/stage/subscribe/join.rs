@@ -143,26 +143,55 @@ fn one_row(mine: Delivery, theirs: Delivery) -> Option<Delivery> {
             ..theirs
         });
     }
+    let attempt = mine.attempt.max(theirs.attempt) + 1;
     let differ = |one: &Option<String>, two: &Option<String>| match (one, two) {
         (Some(one), Some(two)) => fold_code(one) != fold_code(two),
         _ => false,
     };
-    if mine.item.is_empty() && differ(&mine.remote, &theirs.remote) {
+    let is_there = |row: &Delivery| row.presence == Presence::Present;
+    let may_be_made = |row: &Delivery| matches!(row.state, State::InDoubt { .. }) && !is_there(row);
+    let is_double = mine.item.is_empty() && differ(&mine.remote, &theirs.remote);
+    let may_be_double = (may_be_made(&mine) && (is_there(&theirs) || may_be_made(&theirs)))
+        || (is_there(&mine) && may_be_made(&theirs));
+    // The record that is there is that of both, whatever has kept the other one from being made.
+    let takes_theirs = is_there(&theirs) && !is_there(&mine);
+    let kept = if takes_theirs {
+        Delivery {
+            dossier: id,
+            desired: mine.desired,
+            ..theirs.clone()
+        }
+    } else {
+        mine.clone()
+    };
+    if is_double || may_be_double {
+        let found = if is_double {
+            "two records there for two dossiers that turned out to be one"
+        } else {
+            "perhaps two records there for two dossiers that turned out to be one: a call about one of them ended unclear"
+        };
         let cause = Fault::new("duplicate-in-target")
-            .found("two records there for two dossiers that turned out to be one")
-            .expected("one record")
-            .remedy("have one of the two records removed in the target system; then retry the delivery");
+            .found(found)
+            .expected("one record");
+        let remedy = "have all but one of the records removed in the target system; then retry the delivery";
         return Some(Delivery {
-            state: State::Parked { cause, held: true },
-            ..mine
+            state: State::Parked {
+                cause: cause.remedy(remedy),
+                held: true,
+            },
+            attempt,
+            ..kept
         });
+    }
+    if takes_theirs {
+        return Some(Delivery { attempt, ..kept });
     }
     // A call that may still take effect is waited for, whichever of the two made it.
     match (&mine.state, &theirs.state) {
         (State::InDoubt { until: one }, State::InDoubt { until: two }) if one >= two => None,
         (_, State::InDoubt { until }) => Some(Delivery {
             state: State::InDoubt { until: *until },
-            attempt: mine.attempt.max(theirs.attempt) + 1,
+            attempt,
             presence: Presence::Unknown,
             native_hash: None,
             intent: theirs.intent,

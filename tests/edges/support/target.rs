@@ -176,6 +176,12 @@ impl Target {
         self.office.books.lock().unwrap().steps.clone()
     }
 
+    /// A clerk removes these records.
+    pub(crate) fn remove(&self, these: impl Fn(&Value) -> bool) {
+        let mut books = self.office.books.lock().unwrap();
+        books.records.retain(|record| !these(record));
+    }
+
     /// A clerk types a record in.
     pub(crate) fn type_in(&self, record: Value) {
         self.office.books.lock().unwrap().records.push(record);
