@@ -23,6 +23,8 @@ pub(crate) enum Control {
     NoStamp,
     /// Rows of a dossier are given out while another call about it may still take effect.
     NoLock,
+    /// What took effect is soon forgotten, and made again.
+    NoMemory,
 }
 
 /// Commits come when nobody waits for them any more.
@@ -96,6 +98,19 @@ fn echo_that_nobody_knows_wears_the_original_away() {
         names(&violations, "I5 ledger") || names(&violations, "I9 echo"),
         "{violations:#?}"
     );
+}
+
+#[test]
+fn record_that_is_sent_again_and_again_unchanged_breaks_the_silence() {
+    let violations = noticed_in(Control::NoMemory, |number| Plan {
+        targets: vec![(Class::Put, Mode::Sound)],
+        dossiers: 1,
+        versions: 1,
+        deaths: 0,
+        bad: false,
+        ..Plan::of(1 + number)
+    });
+    assert!(names(&violations, "I9 echo"), "{violations:#?}");
 }
 
 #[test]

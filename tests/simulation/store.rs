@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use lienthong::clock::{Clock, Steady};
 use lienthong::dossier::{DossierId, Hlc, Shadow};
 use lienthong::event::Event;
@@ -486,6 +486,10 @@ impl Transaction for GapTransaction {
                 let outcomes: Vec<Outcome> = outcomes.iter().map(|outcome| settled(outcome, now)).collect();
                 statement!(self.save(&outcomes, now))
             }
+            Some(Control::NoMemory) => {
+                let outcomes: Vec<Outcome> = outcomes.iter().map(|outcome| again(outcome, now)).collect();
+                statement!(self.save(&outcomes, now))
+            }
             _ => statement!(self.save(outcomes, now)),
         }
     }
@@ -544,6 +548,18 @@ fn ungiven(shadow: &Shadow) -> Shadow {
     let mut value = json!(shadow);
     strip(&mut value);
     serde_json::from_value(value).expect("a shadow without a field that may be absent")
+}
+
+/// A record that took effect, as one that is made again before the hour is over.
+fn again(outcome: &Outcome, now: Timestamp) -> Outcome {
+    let mut outcome = outcome.clone();
+    if outcome.row.state == State::Applied {
+        outcome.row.native_hash = None;
+        outcome.row.state = State::BackingOff {
+            next: now + SignedDuration::from_mins(20),
+        };
+    }
+    outcome
 }
 
 /// The outcome, its doubt over at once.

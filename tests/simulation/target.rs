@@ -165,6 +165,7 @@ impl Transport for Line {
             if refused {
                 return Err(Failure::NotConnected("nobody listens".to_owned()));
             }
+            target.writes += u64::from(request.method != "GET");
             let (method, behind) = (&request.method, target.behind);
             let mut reaction = target.oracle.call(millis(sent), method, &path, &query, &body);
             if let Reaction::Answer { body, .. } = &mut reaction {
