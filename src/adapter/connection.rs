@@ -53,7 +53,8 @@ impl Default for RetrySettings {
         Self {
             first: Duration::from_secs(5),
             max: Duration::from_hours(1),
-            give_up: Duration::from_hours(7 * 24),
+            // Longer than any outage that we know of: what was given up waits for a person.
+            give_up: Duration::from_hours(30 * 24),
         }
     }
 }
