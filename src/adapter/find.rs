@@ -4,6 +4,7 @@ use serde_json::Value as Json;
 
 use super::call::Call;
 use super::push::{Native, Push};
+use crate::dossier::LONGEST_CODE;
 use crate::fault::Fault;
 use crate::jq::{Filter, Scope};
 
@@ -101,9 +102,10 @@ impl Push {
     }
 }
 
-/// An id, as text.
+/// An id, as text. What is longer than any code is none.
 fn id(said: Json) -> Option<String> {
     match said {
+        Json::String(id) if id.chars().count() > LONGEST_CODE => None,
         Json::String(id) => Some(id),
         Json::Number(id) => Some(id.to_string()),
         _ => None,

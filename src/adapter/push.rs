@@ -12,6 +12,7 @@ use super::call::Call;
 use super::find::Find;
 use super::settings::Settings;
 use super::steps::Steps;
+use crate::dossier::LONGEST_CODE;
 use crate::dossier::hash::canonical;
 use crate::fault::Fault;
 use crate::jq::{Filter, Scope};
@@ -283,6 +284,12 @@ pub(super) fn judge_items(items: &[Json], field: &str) -> Result<(), Fault> {
                 .expected("a text `.id` in each item: it names the row")
                 .remedy("give the items of the dossier themselves, as in '.progress[]'"));
         };
+        if id.chars().count() > LONGEST_CODE {
+            return Err(fault("item-id-too-long")
+                .found(format!("{} characters", id.chars().count()))
+                .expected(format!("at most {LONGEST_CODE}"))
+                .remedy("name an item by what tells it from others, and no more"));
+        }
         if !ids.insert(id) {
             return Err(fault("item-twice")
                 .found("two items of one `.id`")

@@ -6,6 +6,8 @@ use serde::{Deserialize, Serialize};
 use unicode_normalization::UnicodeNormalization;
 use uuid::Uuid;
 
+use crate::fault::Fault;
+
 /// The system in which a dossier came into being, and its code there.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Origin {
@@ -40,6 +42,25 @@ impl Origin {
 #[must_use]
 pub fn fold_code(code: &str) -> String {
     code.trim().nfc().collect::<String>().to_uppercase()
+}
+
+/// Longest code in characters. Codes are keys of stores, and whatever is longer is a text that strayed into its place.
+pub const LONGEST_CODE: usize = 255;
+
+/// Whether this can be a code; `field` says where it stands.
+///
+/// # Errors
+/// `code-too-long`.
+pub(super) fn judge_code(field: &str, code: &str) -> Result<(), Fault> {
+    let length = code.chars().count();
+    if length <= LONGEST_CODE {
+        return Ok(());
+    }
+    Err(Fault::new("code-too-long")
+        .field(field)
+        .found(format!("{length} characters"))
+        .expected(format!("a code of at most {LONGEST_CODE} characters"))
+        .remedy("have the system state the code there, and nothing else"))
 }
 
 /// The id of a dossier: a `UUIDv5` of its [`Origin`], the same on every node without asking anybody.

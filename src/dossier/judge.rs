@@ -1,5 +1,6 @@
 //! What a receiver checks of another node's event before it merges it.
 
+use super::id::judge_code;
 use super::{Dossier, Ownership, Stamp};
 use crate::fault::Fault;
 
@@ -8,12 +9,18 @@ use crate::fault::Fault;
 ///
 /// # Errors
 /// The first violation: `wrong-id` (the id does not follow from the origin), `wrong-source` (a write under another
-/// system's name), `wrong-entry-id` (an entry under an identity that is not its own), `not-owner`.
+/// system's name), `code-too-long`, `wrong-entry-id` (an entry under an identity that is not its own), `not-owner`.
 pub fn judge_delta(delta: &Dossier, system: &str, owns: &Ownership) -> Result<(), Fault> {
     if delta.id != delta.origin.id() {
         return Err(Fault::new("wrong-id")
             .field("id")
             .expected("the id that follows from the origin"));
+    }
+    judge_code("origin.native", &delta.origin.native)?;
+    for (target, codes) in &delta.links {
+        for code in codes.keys() {
+            judge_code(&format!("links.{target}"), code)?;
+        }
     }
     let is_origin = delta.origin.system == system;
     let owned = |field: &str, name: &str, stamp: &Stamp| {

@@ -55,7 +55,7 @@ mod testing;
 pub use agree::{fold_text, same_person};
 pub use author::Author;
 pub use code::{AgencyCode, DossierCode, ProcedureCode};
-pub use id::{DossierId, Origin, fold_code};
+pub use id::{DossierId, LONGEST_CODE, Origin, fold_code};
 pub use judge::judge_delta;
 pub use log::Entry;
 pub use merge::{Dossier, Written};

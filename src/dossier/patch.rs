@@ -6,6 +6,7 @@ use std::fmt;
 use serde_json::{Map, Value};
 use unicode_normalization::UnicodeNormalization;
 
+use super::id::judge_code;
 use super::moment::in_utc;
 use super::{ITEMS, Moment, SECTIONS, item, schema};
 use crate::fault::Fault;
@@ -122,6 +123,10 @@ impl Patch {
                     patch.registers.insert(name, value);
                 }
             }
+        }
+        faults.extend(judge_code("dossier", patch.reference.code()).err());
+        for (system, code) in &patch.links {
+            faults.extend(judge_code(&format!("links.{system}"), code).err());
         }
         if faults.is_empty() { Ok(patch) } else { Err(faults) }
     }

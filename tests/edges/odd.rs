@@ -1,9 +1,64 @@
 //! Records that nobody would send, and somebody will.
 
-use crate::support::{Site, post_signed, row};
+use lienthong::dossier::{Dossier, Origin, Stamp};
+use lienthong::event::Event;
+
+use crate::support::{Bench, Site, post_signed, row};
+
+on_both_stores! {
+    odd_records_are_judged_and_bring_nothing_down
+    event_with_a_code_beyond_reason_is_refused_and_its_neighbours_are_merged
+}
+
+/// Letters that cannot be told in fewer.
+fn noise(letters: usize) -> String {
+    let mut roll = 7_u64;
+    let letter = |_| {
+        roll = roll
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1_442_695_040_888_963_407);
+        char::from_u32(0x1E00 + u32::try_from(roll >> 57).unwrap()).unwrap()
+    };
+    (0..letters).map(letter).collect()
+}
+
+async fn event_with_a_code_beyond_reason_is_refused_and_its_neighbours_are_merged() {
+    let bench = Bench::open(&[]).await;
+    let events: Vec<Event> = [noise(9), noise(5000), noise(10)]
+        .iter()
+        .map(|code| {
+            let hlc = bench.shared.hybrid.tick();
+            let stamp = Stamp {
+                effective: bench.now(),
+                hlc,
+                source: "one-stop".to_owned(),
+                hash: String::new(),
+            };
+            let origin = Origin::new("one-stop", &format!("HS-{}", code.chars().count()));
+            let linked = Dossier::linked(origin, "one-stop", code, stamp);
+            Event::new(
+                bench.shared.store.id(),
+                "one-stop",
+                None,
+                bench.now(),
+                hlc,
+                linked,
+                false,
+            )
+        })
+        .collect();
+    let mut transaction = bench.shared.store.begin().await.unwrap();
+    transaction.put_outbox(&events).await.unwrap();
+    transaction.commit().await.unwrap();
+    bench.spread().await;
+    let counts = bench.shared.store.counts().await.unwrap();
+    assert_eq!(counts.dossiers, 2);
+    let letters = bench.letters().await;
+    assert_eq!(letters.len(), 1, "{letters:?}");
+    assert_eq!(letters[0].cause.code, "code-too-long");
+}
 
 /// Odd but well-formed JSON: it is judged like any record, kept, and the node goes on.
-#[tokio::test(flavor = "multi_thread")]
 async fn odd_records_are_judged_and_bring_nothing_down() {
     let site = Site::start(&[]).await;
     let with = |field: &str, value: &str| {
@@ -117,6 +172,18 @@ async fn odd_records_are_judged_and_bring_nothing_down() {
         (
             "code of 100,000 letters",
             with("MaHoSo", &format!("\"{}\"", "A".repeat(100_000))),
+            200,
+            "refused",
+        ),
+        (
+            "code that no index holds",
+            with("MaHoSo", &format!("\"{}\"", noise(5000))),
+            200,
+            "refused",
+        ),
+        (
+            "the longest code",
+            with("MaHoSo", &format!("\"{}\"", noise(255))),
             200,
             "0",
         ),

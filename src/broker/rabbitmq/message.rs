@@ -138,6 +138,10 @@ impl Message {
         if event.id.is_empty() || event.id.len() > LONGEST_ID {
             return Err(malformed("id", &format!("{} bytes", event.id.len())));
         }
+        // PostgreSQL could not tell it from another one.
+        if event.id.contains('\0') {
+            return Err(malformed("id", "a null character"));
+        }
         self.vouched(accounts, store_id)?;
         Ok(event)
     }

@@ -340,8 +340,8 @@ impl Transaction for PostgresTransaction {
              on conflict (adapter, operation) do update set body = (cursor.body::bigint + $3::bigint)::text
              returning body::bigint",
         )
-        .bind(adapter)
-        .bind(operation)
+        .bind(text(adapter))
+        .bind(text(operation))
         .bind(i64::try_from(by).unwrap_or(i64::MAX))
         .fetch_one(&mut *self.inner)
         .in_time()
