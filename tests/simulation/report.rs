@@ -205,6 +205,19 @@ pub(crate) async fn finish(mut world: World) -> Report {
                 }
             }
         }
+        // A person has no more to look at than calls can have ended unclear.
+        let in_doubt = claims
+            .iter()
+            .filter(|claim| claim.stand == Stand::Parked(IN_DOUBT.to_owned()));
+        let in_doubt = in_doubt.count() as u64;
+        let at_deaths = world.deaths.values().sum::<u64>() * adapter.connection.concurrency as u64;
+        let unclear = target.unanswered + target.oracle.bitten().values().sum::<u64>() + at_deaths;
+        let entries = if *class == Class::Batch { BATCH } else { 1 };
+        if in_doubt > unclear * entries {
+            violations.push(format!(
+                "{name}: I1 parked without need: {in_doubt} in doubt, and {unclear} calls ended unclear"
+            ));
+        }
         for (mishap, count) in target.oracle.bitten() {
             *bites.mishaps.entry(*mishap).or_default() += count;
         }
@@ -252,6 +265,12 @@ pub(crate) fn expects(class: Class) -> Expects {
         entries: matches!(class, Class::Append | Class::AppendShown | Class::Batch),
     }
 }
+
+/// Cause of what nobody can ask for.
+const IN_DOUBT: &str = "in-doubt-no-find";
+
+/// Most entries of one call, as the manifest has it.
+const BATCH: u64 = 5;
 
 /// Cause of a claim about an item that has no row yet.
 const BEHIND: &str = "behind-its-dossier";
