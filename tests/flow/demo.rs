@@ -6,6 +6,7 @@ use lienthong::demo::input::Input;
 use serde_json::{Value, json};
 
 use crate::broker::Broker;
+use crate::stores::{Database, tell};
 use crate::support::{Adapters, Ran, code, dossiers, run, text};
 
 const SYSTEM: [&str; 8] = [
@@ -81,6 +82,69 @@ async fn demo_runs_on_a_store_and_a_broker_of_its_owner_and_refuses_a_store_that
         faults.contains("store-in-use") && faults.contains("--store"),
         "{faults}"
     );
+}
+
+/// Runs the demo as an operator does, on each store with each broker; all of it is where it should be.
+async fn on_every_store_and_broker(arguments: &[&str]) {
+    for store in ["SQLite", "PostgreSQL"] {
+        for broker in ["loopback", "rabbitmq"] {
+            let database = match store {
+                "PostgreSQL" => Some(Database::create().await),
+                _ => None,
+            };
+            let mut all: Vec<String> = ["demo", "--json"]
+                .iter()
+                .chain(arguments)
+                .map(ToString::to_string)
+                .collect();
+            all.extend(
+                database
+                    .iter()
+                    .flat_map(|database| ["--store".to_owned(), database.url()]),
+            );
+            if broker == "rabbitmq" {
+                all.extend(["--broker".to_owned(), Broker::rabbitmq().await.url().unwrap()]);
+            }
+            let ran = run(&all).await;
+            assert_eq!(ran.code, 0, "{store} and {broker}: {ran:?}");
+            let report = ran.json();
+            assert_eq!(report["findings"], json!([]));
+            let (on, over) = (
+                report["store"].as_str().unwrap(),
+                report["broker"].as_str().unwrap(),
+            );
+            assert!(
+                on.starts_with(store) && over.to_lowercase().starts_with(broker),
+                "{on}, {over}"
+            );
+            for system in ["one-stop", "population", "driving-licence", "national-portal"] {
+                let ([expected, present, missing, duplicates, different, _], _) =
+                    self::system(&report, system);
+                assert_eq!(
+                    (present, missing, duplicates, different),
+                    (expected, 0, 0, 0),
+                    "{system}"
+                );
+                assert!(expected > 2, "{system}");
+            }
+            let bitten = report["faults"].as_object().map_or(0, |faults| faults.len());
+            tell(&format!(
+                "{on} · {over} · demo {} clean · faults {}",
+                arguments.join(" "),
+                bitten > 0
+            ));
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn demo_is_clean_on_every_store_and_broker() {
+    on_every_store_and_broker(&["--dossiers", "12"]).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn demo_with_faults_is_clean_on_every_store_and_broker() {
+    on_every_store_and_broker(&["--dossiers", "12", "--faults", "--seed", "11"]).await;
 }
 
 #[tokio::test]
