@@ -88,6 +88,10 @@ def fault: envelope | .Body?.Fault? // null;
 # The code of a fault, without the prefix that SOAP may put before it.
 def fault_code: fault | .faultcode? // null | if isstring then split(":") | last else null end;
 
+# The code of a fault as a reason may say it: one of SOAP's own, or three digits. Any other may be a text about somebody.
+def known_code:
+  fault_code // "" | if test("^([0-9]{3}|Client|Server|MustUnderstand|VersionMismatch)$") then . else "without a known code" end;
+
 # Why the register refuses to answer us at all: 004 the procedure, 005 the officer.
 def refusal: fault_code | if IN("004", "005") then . else null end;
 
@@ -137,6 +141,9 @@ def compared($asked; $id):
   end;
 
 # ---- the provincial façade ----
+
+# The façade's own code as a reason may say it.
+def facade_code: .error_code | tostring | if test("^-?[0-9]{1,3}$") then . else "of another kind" end;
 
 # The question as its call: plain fields, all of them there.
 def plain($id):

@@ -19,7 +19,7 @@ pub(crate) use bench::{Bench, stand_in};
 pub(crate) use daemon::{Daemon, Follower, Province, Ran, ask, cli};
 pub(crate) use office::{OFFICE, desk, patch};
 pub(crate) use rows::{SECRET, code, post, post_signed, row, sign, worked};
-pub(crate) use site::{MANIFEST, SHIPPED, START, Site, contents, secret};
+pub(crate) use site::{MANIFEST, SHIPPED, START, Site, contents, contents_of, secret};
 pub(crate) use target::{Act, Call, Target};
 pub(crate) use watch::Watch;
 

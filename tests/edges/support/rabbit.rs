@@ -5,10 +5,10 @@ use std::collections::BTreeSet;
 use std::path::Path;
 use std::process::Command;
 
-use lapin::options::QueueDeclareOptions;
+use lapin::options::{BasicGetOptions, QueueBindOptions, QueueDeclareOptions};
 use lapin::tcp::OwnedTLSConfig;
 use lapin::types::FieldTable;
-use lapin::{Connection, ConnectionProperties};
+use lapin::{Channel, Connection, ConnectionProperties};
 use lienthong::broker::{self, Address, Broker, Subscriber};
 use lienthong::event::Event;
 use serde_json::{Value, json};
@@ -216,9 +216,58 @@ impl Places {
         self.amqp.rsplit_once(':').unwrap().1.parse().unwrap()
     }
 
+    /// Begins to keep every message that nodes send from now on; a node has been there before.
+    pub(crate) async fn overhear(&self) -> Eavesdropper {
+        let connection = self.stranger().await;
+        let queue = "nghe-het";
+        let channel = until("a queue that gets everything", async || {
+            // An exchange that is not there yet closes the channel.
+            let channel = connection.create_channel().await.unwrap();
+            let (options, none) = (QueueDeclareOptions::default(), FieldTable::default);
+            channel
+                .queue_declare(queue.into(), options, none())
+                .await
+                .unwrap();
+            for exchange in ["lienthong.events", "lienthong.control"] {
+                let options = QueueBindOptions::default();
+                let bound = channel.queue_bind(queue.into(), exchange.into(), "#".into(), options, none());
+                bound.await.ok()?;
+            }
+            Some(channel)
+        })
+        .await;
+        Eavesdropper {
+            queue,
+            channel,
+            heard: Vec::new(),
+            _connection: connection,
+        }
+    }
+
     /// A stranger's connection.
     pub(crate) async fn stranger(&self) -> Connection {
         connect(&self.url()).await.unwrap()
+    }
+}
+
+/// Who keeps every message, with its properties.
+pub(crate) struct Eavesdropper {
+    queue: &'static str,
+    channel: Channel,
+    heard: Vec<String>,
+    _connection: Connection,
+}
+
+impl Eavesdropper {
+    /// Everything that was said so far.
+    pub(crate) async fn heard(&mut self) -> &[String] {
+        let options = BasicGetOptions { no_ack: true };
+        while let Some(message) = self.channel.basic_get(self.queue.into(), options).await.unwrap() {
+            let text = String::from_utf8_lossy(&message.delivery.data);
+            let (key, properties) = (&message.delivery.routing_key, &message.delivery.properties);
+            self.heard.push(format!("{key} {properties:?} {text}"));
+        }
+        &self.heard
     }
 }
 

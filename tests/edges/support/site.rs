@@ -19,6 +19,7 @@ use tempfile::TempDir;
 
 use super::{install_tls, post, until};
 use crate::stores;
+use crate::stores::database::connect;
 
 /// A target with a register of dossiers, asked and written over HTTP. Its parts are replaced by tests.
 pub(crate) const MANIFEST: &str = r#"lienthong = 1
@@ -276,7 +277,30 @@ fn system(name: &str, folder: PathBuf, url: &str) -> System {
     }
 }
 
-/// Everything that lies in a store's file, table by table.
+/// Everything that lies in a store, table by table.
+pub(crate) async fn contents_of(store: &str) -> BTreeMap<String, String> {
+    if let Some(file) = store.strip_prefix("sqlite://") {
+        return contents(Path::new(file)).await;
+    }
+    let mut connection = connect(store).await;
+    let tables: Vec<String> =
+        sqlx::query_scalar("select tablename::text from pg_tables where schemaname = current_schema()")
+            .fetch_all(&mut connection)
+            .await
+            .unwrap();
+    let mut contents = BTreeMap::new();
+    for table in tables {
+        let lines: Vec<String> =
+            sqlx::query_scalar(AssertSqlSafe(format!("select one::text from {table} as one")))
+                .fetch_all(&mut connection)
+                .await
+                .unwrap();
+        contents.insert(table, lines.join("\n"));
+    }
+    contents
+}
+
+/// The same for a store's file.
 pub(crate) async fn contents(file: &Path) -> BTreeMap<String, String> {
     let options = SqliteConnectOptions::new().filename(file).read_only(true);
     let pool = SqlitePool::connect_with(options).await.unwrap();
