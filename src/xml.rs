@@ -5,6 +5,8 @@
 //! `"#text"`); elements of one name are a list. Prefixes are dropped on reading, since every sender chooses its own, and
 //! so is what only serves the reading (`xmlns`, attributes of XML Schema instances); an element that says `xsi:nil` is
 //! null. On writing, names stand as they are given, prefixes and all.
+//!
+//! Who has to know which namespace an element is in, as a stand-in has, reads with [`parse_in_namespaces`].
 
 use std::fmt::Write as _;
 
@@ -30,8 +32,28 @@ const TEXT: &str = "#text";
 /// # Errors
 /// What is wrong with the text, without any of it.
 pub fn parse(text: &str) -> Result<Value, String> {
+    read(text, false)
+}
+
+/// The same, and an element that is in another namespace than its parent has its own as `"@xmlns"` (`""`: in none), whatever
+/// prefix the sender chose: as if every namespace were declared where it begins.
+///
+/// # Errors
+/// What is wrong with the text, without any of it.
+pub fn parse_in_namespaces(text: &str) -> Result<Value, String> {
+    read(text, true)
+}
+
+fn read(text: &str, in_namespaces: bool) -> Result<Value, String> {
     let mut reader = NsReader::from_str(text.trim_start_matches('\u{feff}'));
     let mut open = vec![Element::default()];
+    let begin = |start: &BytesStart<'_>, reader: &NsReader<&[u8]>, parent: &Element| {
+        let mut element = Element::begin(start, reader).map_err(|()| "an attribute that is none")?;
+        if in_namespaces {
+            element.enter_namespace(start, reader, &parent.namespace)?;
+        }
+        Ok(element)
+    };
     loop {
         let position = reader.buffer_position();
         let wrong = |what: &str| format!("it is not XML: {what} before byte {position}");
@@ -43,11 +65,11 @@ pub fn parse(text: &str) -> Result<Value, String> {
                 if open.len() > DEPTH {
                     return Err(wrong("elements nested too deeply"));
                 }
-                open.push(Element::begin(&start, &reader).map_err(|()| wrong("an attribute that is none"))?);
+                let element = begin(&start, &reader, innermost(&mut open)).map_err(wrong)?;
+                open.push(element);
             }
             Event::Empty(start) => {
-                let element = Element::begin(&start, &reader);
-                let element = element.map_err(|()| wrong("an attribute that is none"))?;
+                let element = begin(&start, &reader, innermost(&mut open)).map_err(wrong)?;
                 innermost(&mut open).take(element);
             }
             Event::End(_) => {
@@ -94,6 +116,8 @@ fn innermost(open: &mut [Element]) -> &mut Element {
 #[derive(Default)]
 struct Element {
     name: String,
+    /// Empty: none, or nobody asks.
+    namespace: String,
     is_nil: bool,
     /// Attributes first, then children.
     children: Map<String, Value>,
@@ -124,6 +148,25 @@ impl Element {
                 .insert(format!("@{}", name.as_ref()), value.into());
         }
         Ok(element)
+    }
+
+    /// Notes its namespace where that is not its parent's.
+    fn enter_namespace(
+        &mut self,
+        start: &BytesStart<'_>,
+        reader: &NsReader<&[u8]>,
+        parent: &str,
+    ) -> Result<(), &'static str> {
+        self.namespace = match reader.resolver().resolve_element(start.name()).0 {
+            ResolveResult::Bound(Namespace(name)) => name.to_owned(),
+            ResolveResult::Unbound => String::new(),
+            ResolveResult::Unknown(_) => return Err("a prefix that stands for nothing"),
+        };
+        if self.namespace != parent {
+            self.children
+                .insert("@xmlns".to_owned(), self.namespace.clone().into());
+        }
+        Ok(())
     }
 
     /// A child is complete.
@@ -275,6 +318,27 @@ mod tests {
             ],
         }}}});
         assert_eq!(parse(answer).unwrap(), expected);
+    }
+
+    #[test]
+    fn namespace_stands_where_it_begins_whatever_its_prefix() {
+        let expected = json!({"Envelope": {"@xmlns": "urn:soap", "Header": null, "Body": {"TraCuu": {
+            "@xmlns": "urn:dan", "@loai": "1", "So": "001", "Khac": {"@xmlns": "", "#text": "x"}, "Trong": {"@xmlns": "urn:soap"},
+        }}}});
+        let rows = [
+            r#"<s:Envelope xmlns:s="urn:soap" xmlns:d="urn:dan"><s:Header/><s:Body><d:TraCuu loai="1"><d:So>001</d:So>
+               <Khac>x</Khac><s:Trong/></d:TraCuu></s:Body></s:Envelope>"#,
+            r#"<Envelope xmlns="urn:soap"><Header/><Body><TraCuu xmlns="urn:dan" xmlns:a="urn:soap" loai="1"><So>001</So>
+               <Khac xmlns="">x</Khac><a:Trong/></TraCuu></Body></Envelope>"#,
+        ];
+        for text in rows {
+            assert_eq!(parse_in_namespaces(text).unwrap(), expected);
+        }
+        let told = parse_in_namespaces("<a:b>Sen</a:b>").unwrap_err();
+        assert_eq!(
+            told,
+            "it is not XML: a prefix that stands for nothing before byte 0"
+        );
     }
 
     #[test]

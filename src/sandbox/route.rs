@@ -83,7 +83,7 @@ pub(super) fn request(
     })
 }
 
-/// A form as an object and XML as [`xml`] has it where the sender says that it is one, else JSON; null for what is none
+/// A form as an object and XML as [`xml`] has it with its namespaces where the sender says that it is one, else JSON; null for what is none
 /// of them.
 fn decoded(headers: &Map<String, Value>, body: &[u8]) -> Value {
     let kind = headers
@@ -97,7 +97,7 @@ fn decoded(headers: &Map<String, Value>, body: &[u8]) -> Value {
     if is(&["application/x-www-form-urlencoded"]) {
         Value::Object(pairs(text))
     } else if is(&["text/xml", "application/xml", "application/soap+xml"]) {
-        xml::parse(text).unwrap_or_default()
+        xml::parse_in_namespaces(text).unwrap_or_default()
     } else {
         serde_json::from_str(text).unwrap_or_default()
     }

@@ -14,6 +14,7 @@ mod national_portal;
 mod one_stop;
 mod one_stop_actions;
 mod one_stop_intake;
+mod population;
 mod support;
 mod wire;
 mod wrappings;
