@@ -8,7 +8,7 @@ use clap::Args;
 use super::live::Live;
 use super::output::table;
 use super::{CliError, Exit, Output};
-use crate::demo::{self, DemoError, News, Report, Suffered, Trial};
+use crate::demo::{self, DemoError, News, Report, Suffered, Trial, World};
 
 /// What `demo` takes.
 #[derive(Debug, Args)]
@@ -66,18 +66,27 @@ impl Options {
         drop(live);
         output.show(&report, text);
         if self.keep {
-            let socket = world.node().admin().display().to_string();
-            output.progress(&format!(
-                "\nEverything is still running; in another terminal:\n  export LIENTHONG_SOCKET={socket}\n  \
-                 lienthong status\n  lienthong dossier list\n  lienthong dead-letter list\nfolder {}\nCtrl-C ends it.",
-                world.folder().display()
-            ));
+            output.progress(&what_now(&world));
             tokio::signal::ctrl_c().await.context("listen for Ctrl-C")?;
         }
         let clean = report.is_clean();
         world.stop(self.keep).await;
         Ok(if clean { Exit::Done } else { Exit::Judged })
     }
+}
+
+/// Where everything is that still runs, as lines to paste: the program is called there as it was called here.
+fn what_now(world: &World) -> String {
+    let program = std::env::args().next().unwrap_or_else(|| "lienthong".to_owned());
+    format!(
+        "\nEverything is still running. Paste into another terminal, in this folder, first the line that begins with export:\n\n\
+         export LIENTHONG_SOCKET='{}' ONE_STOP='{}'\n\
+         {program} status\n{program} dossier list\n{program} dead-letter list\n\n\
+         Its files are in {}\nCtrl-C ends it.",
+        world.node().admin().display(),
+        world.one_stop().url(),
+        world.folder().display()
+    )
 }
 
 /// A seed that is short enough to be typed again.

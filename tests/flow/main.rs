@@ -16,6 +16,7 @@ mod files;
 mod hand_typed;
 mod input;
 mod pull;
+mod readme;
 mod support;
 mod trial;
 mod variants;

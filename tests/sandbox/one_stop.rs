@@ -327,3 +327,30 @@ async fn change_is_told_signed_until_it_is_taken() {
     assert_eq!(world.one_stop.faults(), []);
     world.one_stop.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn clerk_corrects_columns_of_a_dossier_and_neither_its_code_nor_its_state() {
+    let world = World::new(json!({})).await;
+    world.put("HoSo", dossier("A", "20260305080000")).await;
+    let correct = async |code: &str, sent: Value| {
+        let (status, said) = world.post(&format!("/quay/HoSo/{code}"), "", &sent).await;
+        assert_eq!(status, 200);
+        said["maLoi"].as_str().unwrap().to_owned()
+    };
+    assert_eq!(correct("B", json!({"NgayHenTra": ""})).await, "4");
+    for wrong in [
+        json!({}),
+        json!([]),
+        json!({"MaHoSo": "B"}),
+        json!({"NgayCapNhat": ""}),
+        json!({"TrangThaiHoSoId": 10}),
+        json!({"NgayHenTra": "", "KhongCo": "1"}),
+    ] {
+        assert_eq!(correct("A", wrong.clone()).await, "2", "{wrong}");
+    }
+    assert_eq!(world.one_stop.rows("HoSo"), [dossier("A", "20260305080000")]);
+    assert_eq!(correct("A", json!({"NgayHenTra": "20260320170000"})).await, "0");
+    let mut corrected = dossier("A", "20260305093000");
+    corrected["NgayHenTra"] = json!("20260320170000");
+    assert_eq!(world.one_stop.rows("HoSo"), [corrected]);
+}
