@@ -32,6 +32,37 @@ fn every_adapter_keeps_its_contract() {
     assert!(cases > 60, "only {cases} cases");
 }
 
+/// Sections of a README for a system's officials, who find each in the same place everywhere.
+const SECTIONS: [&str; 5] = [
+    "What it is and who runs it",
+    "What flows which way",
+    "Credentials and whom to ask",
+    "Peculiarities",
+    "How to try it",
+];
+
+#[test]
+fn every_readme_has_its_sections_in_one_order() {
+    for entry in std::fs::read_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("adapters")).unwrap() {
+        let folder = entry.unwrap().path();
+        if !folder.is_dir() {
+            continue;
+        }
+        let text = std::fs::read_to_string(folder.join("README.md")).unwrap();
+        assert!(text.starts_with("# "), "{}: a title", folder.display());
+        let parts: Vec<(&str, &str)> = text
+            .split("\n## ")
+            .skip(1)
+            .map(|part| part.split_once('\n').unwrap())
+            .collect();
+        let titles: Vec<&str> = parts.iter().map(|(title, _)| *title).collect();
+        assert_eq!(titles, SECTIONS, "{}", folder.display());
+        for (title, content) in parts {
+            assert!(!content.trim().is_empty(), "{}: {title}", folder.display());
+        }
+    }
+}
+
 #[test]
 fn example_of_the_guide_works_and_every_case_that_it_shows_is_kept() {
     let folder = tempfile::tempdir().unwrap();

@@ -318,3 +318,42 @@ async fn what_the_register_has_is_nowhere_when_it_may_only_verify() {
     })
     .await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn register_sees_the_officer_who_handles_the_dossier_under_the_account_that_it_knows() {
+    let register = register(&Way::default()).await;
+    let province = Province::new(&[]);
+    let adapter = format!(
+        "[adapter.population]\nurl = \"{}\"\n\
+         settings = {{ officer = \"truc\", officers = {{ cb07 = \"038190000777\" }} }}\n[adapter.one-stop]",
+        register.url()
+    );
+    province.reconfigure("[adapter.one-stop]", &adapter);
+    let daemon = province.start().await;
+    let mut expected = Vec::new();
+    // one whom the register calls otherwise, one whom it does not, and a dossier that nobody has yet
+    for (n, procedure, officer, account) in [
+        (11, "1.000656", "cb07", "038190000777"),
+        (12, "1.000894", "cb08", "cb08"),
+        (13, "1.001193", "", "truc"),
+    ] {
+        let mut row = row(n);
+        row["NguoiDangXuLy"] = json!(officer);
+        row["MaTTHC"] = json!(procedure);
+        expected.push((procedure.to_owned(), account.to_owned()));
+        let (status, said) = post(&daemon.hook, &row).await;
+        assert_eq!((status, &said["maLoi"]), (200, &json!("0")), "{said}");
+    }
+    let asked = until("all are asked about", async || {
+        let rows = register.rows("YeuCau");
+        (rows.len() == expected.len()).then_some(rows)
+    })
+    .await;
+    let text = |row: &Value, name: &str| row[name].as_str().unwrap().to_owned();
+    let mut seen: Vec<_> = asked
+        .iter()
+        .map(|row| (text(row, "MaDVC"), text(row, "MaCanBo")))
+        .collect();
+    seen.sort();
+    assert_eq!(seen, expected);
+}
