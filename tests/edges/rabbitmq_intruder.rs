@@ -7,12 +7,13 @@ use lapin::options::{
     BasicConsumeOptions, BasicGetOptions, BasicPublishOptions, ConfirmSelectOptions, ExchangeDeclareOptions,
     ExchangeDeleteOptions, QueueBindOptions, QueueDeclareOptions, QueueDeleteOptions, QueuePurgeOptions,
 };
-use lapin::types::FieldTable;
+use lapin::types::{AMQPValue, FieldTable};
 use lapin::{BasicProperties, Channel, ErrorKind, ExchangeKind};
 use lienthong::broker::{self, Address, Broker, Subscriber};
 use lienthong::event::Event;
+use serde_json::json;
 
-use crate::broker::event;
+use crate::broker::{bring, event};
 use crate::support::rabbit::{Private, connect, ids, say, take};
 
 const DEFINITIONS: &str = include_str!("../../deploy/rabbitmq/definitions.json");
@@ -79,10 +80,37 @@ async fn publish(
     key: &str,
     properties: BasicProperties,
 ) -> lapin::Result<()> {
+    publish_body(channel, exchange, key, properties, b"{}").await
+}
+
+async fn publish_body(
+    channel: &Channel,
+    exchange: &str,
+    key: &str,
+    properties: BasicProperties,
+    body: &[u8],
+) -> lapin::Result<()> {
     channel.confirm_select(ConfirmSelectOptions::default()).await?;
     let options = BasicPublishOptions::default();
-    let confirm = channel.basic_publish(exchange.into(), key.into(), options, b"{}", properties);
+    let confirm = channel.basic_publish(exchange.into(), key.into(), options, body, properties);
     confirm.await?.await.map(drop)
+}
+
+/// An event as the node of this account would say it, except that it comes under this key.
+async fn forge(channel: &Channel, account: &str, key: &str, event: &Event) -> lapin::Result<()> {
+    let mut headers = FieldTable::default();
+    for (name, value) in json!(event).as_object().unwrap() {
+        if let (Some(text), false) = (value.as_str(), name == "datacontenttype") {
+            let text = AMQPValue::LongString(text.into());
+            headers.insert(format!("cloudEvents_{name}").into(), text);
+        }
+    }
+    let properties = BasicProperties::default()
+        .with_content_type("application/json".into())
+        .with_user_id(account.into())
+        .with_headers(headers);
+    let body = serde_json::to_vec(&event.data).unwrap();
+    publish_body(channel, "lienthong.events", key, properties, &body).await
 }
 
 async fn bind(channel: &Channel, queue: &str, exchange: &str, key: &str) -> lapin::Result<()> {
@@ -253,6 +281,42 @@ async fn nodes_work_with_the_rights_they_are_given_and_an_intruder_gets_nowhere(
     private
         .0
         .tell(&format!("{refused} of {} attempts refused", all.len()));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn event_that_names_another_adapter_than_its_key_is_refused_by_every_receiver() {
+    let private = broker_with_definitions().await;
+    let (mine, theirs) = (node(&private, MINE), node(&private, THEIRS));
+    for broker in [&mine, &theirs] {
+        assert!(broker.receive(1).await.unwrap().is_empty(), "the queue is set up");
+    }
+    let connection = connect(&url(&private, MINE[0])).await.unwrap();
+    let channel = connection.create_channel().await.unwrap();
+    let own = |event: &Event| format!("judicial-records.-.-.{}", event.kind);
+    let sound = said_by(MINE, 1);
+    forge(&channel, MINE[0], &own(&sound), &sound).await.unwrap();
+    take(&*theirs, ids(&[sound])).await;
+
+    // my store and my account, under a key that I may use, in the name of adapters that are others'
+    let named = ["permits", "one-stop", "national-portal"];
+    for (n, adapter) in (2..).zip(named) {
+        let mut forged = said_by(MINE, n);
+        forged.source = format!("/{}/{adapter}", MINE[1]);
+        forge(&channel, MINE[0], &own(&forged), &forged).await.unwrap();
+        let brought = bring(&*theirs, 1).await.remove(0);
+        let unfit = brought.event.unwrap_err();
+        assert_eq!(unfit.fault.code, "key-mismatch", "{unfit:?}");
+        assert_eq!(
+            theirs.reread(&unfit.raw),
+            Err(unfit),
+            "looked at again, it is no better"
+        );
+        theirs.acknowledge(vec![brought.receipt]).await.unwrap();
+    }
+    private.0.tell(&format!(
+        "{} events in another adapter's name refused",
+        named.len()
+    ));
 }
 
 #[tokio::test(flavor = "multi_thread")]

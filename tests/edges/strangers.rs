@@ -135,6 +135,7 @@ async fn what_a_stranger_should_not_say_is_refused_or_held_and_what_is_newer_is_
             "malformed",
             "without-time",
             "forged",
+            "under-another-key",
             "not-its-own",
             "a-year-ahead",
             "stranger-adapter",
@@ -142,10 +143,10 @@ async fn what_a_stranger_should_not_say_is_refused_or_held_and_what_is_newer_is_
         ]
     );
     let socket = province.socket();
-    let refused = until("four are refused", async || {
+    let refused = until("five are refused", async || {
         let letters = cli(&socket, &["dead-letter", "list"]).await;
         let letters = letters.as_array().unwrap().clone();
-        (letters.len() >= 4).then_some(letters)
+        (letters.len() >= 5).then_some(letters)
     })
     .await;
     let mut causes: BTreeMap<&str, u32> = BTreeMap::new();
@@ -154,7 +155,12 @@ async fn what_a_stranger_should_not_say_is_refused_or_held_and_what_is_newer_is_
             .entry(letter["cause"]["code"].as_str().unwrap())
             .or_default() += 1;
     }
-    let expected = [("account-mismatch", 1), ("event-malformed", 2), ("not-owner", 1)];
+    let expected = [
+        ("account-mismatch", 1),
+        ("event-malformed", 2),
+        ("key-mismatch", 1),
+        ("not-owner", 1),
+    ];
     assert_eq!(causes, BTreeMap::from(expected));
     let status = until("two are held", async || {
         let status = cli(&socket, &["status"]).await;
@@ -192,7 +198,7 @@ async fn what_a_stranger_should_not_say_is_refused_or_held_and_what_is_newer_is_
     );
     assert_eq!(kept["registers"]["procedure"]["value"]["future"], "còn mới");
     places.tell(&format!(
-        "of {} messages of a stranger 4 were refused, 2 held, 1 kept",
+        "of {} messages of a stranger 5 were refused, 2 held, 1 kept",
         said.len()
     ));
 }

@@ -80,7 +80,7 @@ def hear(url, count):
         key = method.routing_key.split(".")
         event = check(properties, body, by_type, headers)
         assert key[0] == event["source"].split("/")[2] and ".".join(key[3:]) == event["type"], method.routing_key
-        print(json.dumps(event, ensure_ascii=False), flush=True)
+        print(json.dumps({**event, "key": method.routing_key}, ensure_ascii=False), flush=True)
         channel.basic_ack(method.delivery_tag)
         count -= 1
         if count == 0:
@@ -107,7 +107,7 @@ def stamped(value, old, new, days):
 def cases(sound, store):
     """Name, attributes and data (or bytes) of everything that is said."""
     adapter = sound["source"].split("/")[2]
-    plain = {name: value for name, value in sound.items() if name not in ("data", "account")}
+    plain = {name: value for name, value in sound.items() if name not in ("data", "account", "key")}
 
     def case(name, days=0, source=f"/{store}/{adapter}", **other):
         hlc = clock(sound["hlc"], days)
@@ -120,6 +120,8 @@ def cases(sound, store):
     yield name, {key: value for key, value in attributes.items() if key != "hlc"}, data
     # another store's name, by this account
     yield case("forged", source=sound["source"])
+    # this adapter's name, under the key of another one
+    yield case("under-another-key")
     # a register that this adapter has no right to
     name, attributes, data = case("not-its-own")
     registers = data.setdefault("registers", {})
@@ -140,6 +142,7 @@ def say(url, store, file):
     connection, channel = connect(url)
     channel.confirm_delivery()
     account = urllib.parse.urlsplit(url).username
+    _, sector, procedure, *_ = sound["key"].split(".")
     for name, attributes, data in cases(sound, store):
         whole = {"hlc": sound["hlc"], **attributes, "time": datetime.datetime.fromisoformat(attributes["time"])}
         event = CloudEvent(whole, {} if isinstance(data, bytes) else data)
@@ -153,7 +156,8 @@ def say(url, store, file):
             content_type="application/json", headers=headers, user_id=account, message_id=attributes["id"], delivery_mode=2
         )
         body = data if isinstance(data, bytes) else message.application_data
-        channel.basic_publish(EVENTS, f"{attributes['source'].split('/')[2]}.-.-.{attributes['type']}", body, properties)
+        adapter = "permits" if name == "under-another-key" else attributes["source"].split("/")[2]
+        channel.basic_publish(EVENTS, f"{adapter}.{sector}.{procedure}.{attributes['type']}", body, properties)
         print(json.dumps({"name": name, "id": attributes["id"]}), flush=True)
     connection.close()
 

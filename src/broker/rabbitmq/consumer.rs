@@ -169,7 +169,8 @@ impl Lane {
         // A stream ends without an error when the broker cancels the consumer: its queue was deleted.
         let delivery = delivery.ok_or_else(|| dial.away("it has ended the subscription"))?;
         let delivery = delivery.map_err(|error| dial.away(&error.to_string()))?;
-        let event = Message::new(&delivery.properties, &delivery.data).event(accounts);
+        let key = delivery.routing_key.as_str();
+        let event = Message::new(key, &delivery.properties, &delivery.data).event(accounts);
         let (receipt, ear) = Receipt::new();
         self.brought.push_back(Brought {
             tag: delivery.delivery_tag,

@@ -8,6 +8,7 @@ use lapin::types::{AMQPValue, FieldTable, LongString, ShortString};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+use super::key;
 use crate::broker::{Unfit, malformed};
 use crate::event::Event;
 use crate::fault::Fault;
@@ -29,6 +30,8 @@ const PERSISTENT: u8 = 2;
 pub(super) struct Message {
     /// The account that the broker vouches for.
     account: Option<String>,
+    /// The key under which the broker let it speak.
+    key: String,
     content_type: Option<String>,
     attributes: BTreeMap<String, String>,
     /// The data; bytes that are no text are replaced.
@@ -74,7 +77,7 @@ pub(super) fn write(event: &Event, account: &str) -> Result<(BasicProperties, Ve
 
 impl Message {
     /// What came.
-    pub(super) fn new(properties: &BasicProperties, body: &[u8]) -> Self {
+    pub(super) fn new(key: &str, properties: &BasicProperties, body: &[u8]) -> Self {
         let mut attributes = BTreeMap::new();
         for (name, value) in properties.headers().iter().flat_map(FieldTable::inner) {
             let Some(name) = name.as_str().strip_prefix(PREFIX) else {
@@ -89,6 +92,7 @@ impl Message {
         }
         Self {
             account: properties.user_id().as_ref().map(ToString::to_string),
+            key: key.to_owned(),
             content_type: properties.content_type().as_ref().map(ToString::to_string),
             attributes,
             body: String::from_utf8_lossy(body).into_owned(),
@@ -143,6 +147,7 @@ impl Message {
             return Err(malformed("id", "a null character"));
         }
         self.vouched(accounts, store_id)?;
+        self.keyed(&event)?;
         Ok(event)
     }
 
@@ -162,6 +167,24 @@ impl Message {
                 "if it is right, say so in [broker.accounts] of lienthong.toml, start the node anew and retry this; \
                  else find out who forges events",
             ))
+    }
+
+    /// Whether it came under its own key. The broker's rights are by key, and a key begins with the adapter: under another
+    /// one an account could speak for an adapter that is not its own.
+    fn keyed(&self, event: &Event) -> Result<(), Fault> {
+        let wanted = key::of(event);
+        if self.key == wanted {
+            return Ok(());
+        }
+        let account = self.account.as_deref().unwrap_or_default();
+        Err(Fault::new("key-mismatch")
+            .field("routing-key")
+            .found(&self.key)
+            .expected(format!("{wanted:?}, the key of an event of the adapter {:?}", event.adapter()))
+            .remedy(format!(
+                "find out who speaks through the account {account:?} and either forges events or has a program that makes \
+                 wrong keys; then discard this"
+            )))
     }
 }
 
@@ -191,7 +214,7 @@ mod tests {
     #[test]
     fn event_comes_back_as_it_was_said() {
         let (properties, body) = write(&event(), "so-tu-phap").unwrap();
-        let message = Message::new(&properties, &body);
+        let message = Message::new(&key::of(&event()), &properties, &body);
         assert_eq!(message.event(&accounts()), Ok(event()));
         let kept: Message = serde_json::from_str(&serde_json::to_string(&message).unwrap()).unwrap();
         assert_eq!(kept.event(&accounts()), Ok(event()));
@@ -201,17 +224,23 @@ mod tests {
     fn what_is_no_event_of_ours_is_named() {
         type Row<'a> = (&'a str, &'a str, &'a dyn Fn(&mut Message));
         let (properties, body) = write(&event(), "so-tu-phap").unwrap();
-        let sound = Message::new(&properties, &body);
+        let sound = Message::new(&key::of(&event()), &properties, &body);
         let told = |change: &dyn Fn(&mut Message)| {
             let mut message = sound.clone();
             change(&mut message);
             let unfit = message.event(&accounts()).unwrap_err();
             (unfit.fault.code, unfit.fault.field.unwrap_or_default())
         };
-        let rows: [Row<'_>; 8] = [
+        let rows: [Row<'_>; 10] = [
             ("account-missing", "user-id", &|message| message.account = None),
             ("account-mismatch", "user-id", &|message| {
                 message.account = Some("me".to_owned());
+            }),
+            ("key-mismatch", "routing-key", &|message| {
+                message.key = message.key.replace("one-stop", "judicial-records");
+            }),
+            ("key-mismatch", "routing-key", &|message| {
+                message.key = message.key.replace(".-.", ".G15.");
             }),
             ("event-malformed", "content-type", &|message| {
                 message.content_type = None;
