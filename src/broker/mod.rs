@@ -64,6 +64,18 @@ pub enum BrokerError {
         /// What an operator does.
         repair: String,
     },
+    /// The account lacks a right that its node needs.
+    #[error("use the broker: the account {account} may not {what} ({cause}); next {repair}")]
+    Forbidden {
+        /// The account.
+        account: String,
+        /// What was tried, with the name of the exchange or queue and the key.
+        what: String,
+        /// What the broker says.
+        cause: String,
+        /// What an operator does.
+        repair: String,
+    },
     /// The broker has no queue for an event, and took none of the others.
     #[error("publish: exchange {exchange} leads nowhere for the key {key}; it was set up anew")]
     Unroutable {

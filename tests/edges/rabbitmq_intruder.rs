@@ -1,6 +1,8 @@
 //! The rights of `deploy/rabbitmq/definitions.json`, loaded into a broker: nodes can work with them, and an intruder who has
 //! the account of one cannot touch what is another's. Every refusal here is the broker's own.
 
+use std::collections::BTreeSet;
+use std::path::Path;
 use std::pin::Pin;
 
 use lapin::options::{
@@ -9,7 +11,8 @@ use lapin::options::{
 };
 use lapin::types::{AMQPValue, FieldTable};
 use lapin::{BasicProperties, Channel, ErrorKind, ExchangeKind};
-use lienthong::broker::{self, Address, Broker, Subscriber};
+use lienthong::adapter::{Adapter, Site};
+use lienthong::broker::{self, Address, Broker, BrokerError, Subscriber};
 use lienthong::event::Event;
 use serde_json::json;
 
@@ -18,9 +21,30 @@ use crate::support::rabbit::{Private, connect, ids, say, take};
 
 const DEFINITIONS: &str = include_str!("../../deploy/rabbitmq/definitions.json");
 
-/// Account, store, adapter, sector.
-const MINE: [&str; 4] = ["so-tu-phap", "0198c1e0a2", "judicial-records", "G15"];
-const THEIRS: [&str; 4] = ["so-xay-dung", "0198c1f4b7", "permits", "G09"];
+/// Who speaks through an account: its store, and the shipped adapters that it hosts.
+#[derive(Clone, Copy)]
+struct Party {
+    account: &'static str,
+    store_id: &'static str,
+    adapters: &'static [&'static str],
+}
+
+const MINE: Party = Party {
+    account: "so-tu-phap",
+    store_id: "0198c1e0a2",
+    adapters: &["judicial-records"],
+};
+const THEIRS: Party = Party {
+    account: "so-giao-thong",
+    store_id: "0198c1f4b7",
+    adapters: &["driving-licence"],
+};
+const CENTRE: Party = Party {
+    account: "trung-tam",
+    store_id: "0198c20d13",
+    adapters: &["one-stop", "population", "national-portal"],
+};
+const PARTIES: [Party; 3] = [MINE, THEIRS, CENTRE];
 
 /// Their queue, and what else is theirs.
 const QUEUE: &str = "lienthong.node.0198c1f4b7";
@@ -34,7 +58,7 @@ async fn broker_with_definitions() -> Private {
     let file = format!("{}/definitions.json", private.0.folder);
     std::fs::write(&file, DEFINITIONS).unwrap();
     private.0.ctl(&["import_definitions", &file]).await;
-    for account in [MINE[0], THEIRS[0], "bao-cao"] {
+    for account in PARTIES.map(|party| party.account).into_iter().chain(["bao-cao"]) {
         private.0.ctl(&["change_password", account, account]).await;
     }
     private
@@ -48,29 +72,57 @@ fn url(private: &Private, account: &str) -> String {
 }
 
 /// The broker as the node of this account has it.
-fn node(private: &Private, [account, store_id, adapter, sector]: [&str; 4]) -> Box<dyn Broker> {
-    let mut address = Address::from(url(private, account).as_str());
-    address.accounts = [MINE, THEIRS]
-        .map(|[account, store_id, ..]| (store_id.to_owned(), account.to_owned()))
+fn node(private: &Private, party: Party) -> Box<dyn Broker> {
+    node_that_asks_for(private, party, party.keys())
+}
+
+fn node_that_asks_for(private: &Private, party: Party, keys: Vec<String>) -> Box<dyn Broker> {
+    let mut address = Address::from(url(private, party.account).as_str());
+    address.accounts = PARTIES
+        .map(|party| (party.store_id.to_owned(), party.account.to_owned()))
         .into();
-    let keys = [
-        "*.-.#".to_owned(),
-        format!("{adapter}.#"),
-        format!("*.{sector}.*.#"),
-    ];
     let subscriber = Subscriber {
-        store_id: store_id.to_owned(),
-        keys: keys.into(),
+        store_id: party.store_id.to_owned(),
+        keys,
         former: Vec::new(),
     };
     broker::open(&address, subscriber).unwrap()
 }
 
-fn said_by([_, store_id, adapter, _]: [&str; 4], n: u32) -> Event {
+impl Party {
+    /// What its node asks the broker for.
+    fn keys(self) -> Vec<String> {
+        let shipped = Path::new(env!("CARGO_MANIFEST_DIR")).join("adapters");
+        let load = |name: &&str| Adapter::load(&shipped.join(name), &Site::sample(name)).unwrap();
+        broker::bindings(&self.adapters.iter().map(load).collect::<Vec<_>>())
+    }
+}
+
+fn said_by(party: Party, n: u32) -> Event {
+    said_as(party, party.adapters[0], n)
+}
+
+fn said_as(party: Party, adapter: &str, n: u32) -> Event {
     let mut event = event(n);
-    event.source = format!("/{store_id}/{adapter}");
+    event.source = format!("/{}/{adapter}", party.store_id);
     event.id = format!("{adapter}-{n}");
     event
+}
+
+/// The event, stating its procedure.
+fn of_procedure(event: &Event, code: &str, sector: &str) -> Event {
+    let mut json = json!(event);
+    let stamp = json["data"]["links"]["one-stop"]
+        .as_object()
+        .unwrap()
+        .values()
+        .next()
+        .unwrap()
+        .clone();
+    let procedure =
+        json!({"code": code, "name": "một thủ tục", "sector": {"code": sector, "name": "một lĩnh vực"}});
+    json["data"]["registers"] = json!({"procedure": {"value": procedure, "stamp": stamp}});
+    serde_json::from_value(json).unwrap()
 }
 
 /// Publishes and waits for the broker's word.
@@ -135,13 +187,13 @@ fn attempts() -> Vec<Try> {
         }),
         ("says an event of their adapter", 403, |channel| {
             Box::pin(async move {
-                let key = "permits.G09.-.vn.lienthong.dossier.received";
+                let key = "driving-licence.-.1-002809.vn.lienthong.dossier.received";
                 publish(&channel, "lienthong.events", key, BasicProperties::default()).await
             })
         }),
         ("says an event of its own with their account", 406, |channel| {
             Box::pin(async move {
-                let forged = BasicProperties::default().with_user_id(THEIRS[0].into());
+                let forged = BasicProperties::default().with_user_id(THEIRS.account.into());
                 publish(&channel, "lienthong.events", "judicial-records.x", forged).await
             })
         }),
@@ -173,18 +225,18 @@ fn attempts() -> Vec<Try> {
                         &channel,
                         "lienthong.node.0198c1e0a2",
                         "lienthong.events",
-                        "permits.#",
+                        "driving-licence.#",
                     )
                     .await
                 })
             },
         ),
         (
-            "has the events of their sector brought to its own queue",
+            "has the events of their procedure brought to its own queue",
             403,
             |channel| {
                 Box::pin(async move {
-                    let key = "*.G09.*.#";
+                    let key = "*.*.1-002809.#";
                     bind(&channel, "lienthong.node.0198c1e0a2", "lienthong.events", key).await
                 })
             },
@@ -262,7 +314,7 @@ async fn nodes_work_with_the_rights_they_are_given_and_an_intruder_gets_nowhere(
 
     let (mut refused, all) = (0, attempts());
     for (what, code, attempt) in &all {
-        let connection = connect(&url(&private, MINE[0])).await.unwrap();
+        let connection = connect(&url(&private, MINE.account)).await.unwrap();
         let channel = connection.create_channel().await.unwrap();
         let answer = refusal(attempt(channel).await);
         assert_eq!(answer, Some(*code), "an intruder {what}");
@@ -284,25 +336,140 @@ async fn nodes_work_with_the_rights_they_are_given_and_an_intruder_gets_nowhere(
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn each_account_has_the_rights_that_its_shipped_adapters_take_and_is_brought_their_procedures() {
+    let private = broker_with_definitions().await;
+    let nodes = PARTIES.map(|party| (party, node(&private, party)));
+    for (party, broker) in &nodes {
+        let keys = party.keys();
+        assert!(
+            broker.receive(1).await.unwrap().is_empty(),
+            "{}: {keys:?}",
+            party.account
+        );
+        assert!(
+            keys.len() > 2,
+            "{}: void, nothing is subscribed to: {keys:?}",
+            party.account
+        );
+    }
+    // Each adapter says something of every procedure, with its sector, which no `*.-.#` brings.
+    let procedures = [
+        ("2.000488", "G15-LLTP"),
+        ("1.002809", "G07-DB"),
+        ("1.001193", "G15-HT"),
+    ];
+    let mut said = Vec::new();
+    for (party, broker) in &nodes {
+        for adapter in party.adapters {
+            for (n, (code, sector)) in (1..).zip(procedures) {
+                let event = of_procedure(&said_as(*party, adapter, n), code, sector);
+                say(&**broker, vec![event.clone()]).await;
+                said.push((code, *party, event));
+            }
+        }
+    }
+    for (party, broker) in &nodes {
+        let for_them = |code: &str| match party.account {
+            "so-tu-phap" => code == "2.000488",
+            "so-giao-thong" => code == "1.002809",
+            _ => true,
+        };
+        let wanted: Vec<&Event> = said
+            .iter()
+            .filter(|(code, author, _)| author.account == party.account || for_them(code))
+            .map(|(.., event)| event)
+            .collect();
+        let mut brought = BTreeSet::new();
+        for one in bring(&**broker, wanted.len()).await {
+            brought.insert(one.event.unwrap().id);
+            one.receipt.acknowledge();
+        }
+        let wanted: BTreeSet<String> = wanted.iter().map(|event| event.id.clone()).collect();
+        assert_eq!(brought, wanted, "{}", party.account);
+        assert!(
+            broker.receive(1).await.unwrap().is_empty(),
+            "{} and nothing else",
+            party.account
+        );
+    }
+    private.0.tell(&format!(
+        "{} accounts, {} events brought by key",
+        nodes.len(),
+        said.len()
+    ));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn right_that_an_account_lacks_is_named_with_what_it_is_for_and_its_repair() {
+    let private = broker_with_definitions().await;
+    let told = |told: BrokerError, parts: &[&str]| {
+        let text = told.to_string();
+        assert!(matches!(told, BrokerError::Forbidden { .. }), "{text}");
+        for part in ["the account so-tu-phap", "deploy/rabbitmq/definitions.json"]
+            .iter()
+            .chain(parts)
+        {
+            assert!(text.contains(part), "{part} in {text}");
+        }
+    };
+    // a subscription that is wider than the rights
+    let mut keys = MINE.keys();
+    keys.push("*.*.1-002809.#".to_owned());
+    let wide = node_that_asks_for(&private, MINE, keys);
+    let parts = [
+        "lienthong.node.0198c1e0a2",
+        "`read` on lienthong.events",
+        "*.*.1-002809.#",
+    ];
+    told(wide.receive(1).await.unwrap_err(), &parts);
+    assert!(
+        wide.trouble().unwrap().contains("*.*.1-002809.#"),
+        "status tells it"
+    );
+    // a store that is another's
+    let mut stranger = THEIRS;
+    stranger.account = MINE.account;
+    let parts = ["declare the exchange lienthong.dead.0198c1f4b7", "`configure`"];
+    let elsewhere = node(&private, stranger).receive(1).await.unwrap_err();
+    told(elsewhere, &parts);
+    // an adapter that is another's
+    let broker = node(&private, MINE);
+    let parts = [
+        "write to the exchange lienthong.events",
+        "driving-licence.-.-.",
+        "`write`",
+    ];
+    told(
+        broker
+            .publish(vec![said_as(MINE, "driving-licence", 1)])
+            .await
+            .unwrap_err(),
+        &parts,
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn event_that_names_another_adapter_than_its_key_is_refused_by_every_receiver() {
     let private = broker_with_definitions().await;
     let (mine, theirs) = (node(&private, MINE), node(&private, THEIRS));
     for broker in [&mine, &theirs] {
         assert!(broker.receive(1).await.unwrap().is_empty(), "the queue is set up");
     }
-    let connection = connect(&url(&private, MINE[0])).await.unwrap();
+    let connection = connect(&url(&private, MINE.account)).await.unwrap();
     let channel = connection.create_channel().await.unwrap();
     let own = |event: &Event| format!("judicial-records.-.-.{}", event.kind);
     let sound = said_by(MINE, 1);
-    forge(&channel, MINE[0], &own(&sound), &sound).await.unwrap();
+    forge(&channel, MINE.account, &own(&sound), &sound).await.unwrap();
     take(&*theirs, ids(&[sound])).await;
 
     // my store and my account, under a key that I may use, in the name of adapters that are others'
-    let named = ["permits", "one-stop", "national-portal"];
+    let named = ["driving-licence", "one-stop", "national-portal"];
     for (n, adapter) in (2..).zip(named) {
         let mut forged = said_by(MINE, n);
-        forged.source = format!("/{}/{adapter}", MINE[1]);
-        forge(&channel, MINE[0], &own(&forged), &forged).await.unwrap();
+        forged.source = format!("/{}/{adapter}", MINE.store_id);
+        forge(&channel, MINE.account, &own(&forged), &forged)
+            .await
+            .unwrap();
         let brought = bring(&*theirs, 1).await.remove(0);
         let unfit = brought.event.unwrap_err();
         assert_eq!(unfit.fault.code, "key-mismatch", "{unfit:?}");
@@ -348,11 +515,11 @@ async fn listener_hears_everything_and_says_nothing() {
 #[tokio::test(flavor = "multi_thread")]
 async fn account_without_a_password_lets_nobody_in() {
     let private = broker_with_definitions().await;
-    private.0.ctl(&["clear_password", MINE[0]]).await;
-    for password in ["", MINE[0]] {
+    private.0.ctl(&["clear_password", MINE.account]).await;
+    for password in ["", MINE.account] {
         let url = format!(
             "amqp://{}:{password}@127.0.0.1:{}/lienthong",
-            MINE[0],
+            MINE.account,
             private.0.port()
         );
         assert!(connect(&url).await.is_err());

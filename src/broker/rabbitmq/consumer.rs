@@ -118,7 +118,10 @@ impl Lane {
         let options = BasicConsumeOptions::default();
         let consumer =
             channel.basic_consume(queue.as_str().into(), "".into(), options, FieldTable::default());
-        let consumer = dial.within(consumer).await?;
+        let what = format!("read the queue {queue}");
+        let consumer = dial
+            .permitted(consumer, &what, &format!("`read` on {queue}"))
+            .await?;
         Ok(Self {
             suspect,
             channel,

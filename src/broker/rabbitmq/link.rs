@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use lapin::tcp::OwnedTLSConfig;
 use lapin::uri::{AMQPScheme, AMQPUri};
-use lapin::{Connection, ConnectionProperties, ConnectionStatus};
+use lapin::{Connection, ConnectionProperties, ConnectionStatus, ErrorKind};
 use tokio::time::{Instant, timeout};
 
 use super::topology;
@@ -18,7 +18,7 @@ pub(super) const LIMIT: Duration = Duration::from_secs(10);
 /// Seconds between two signs of life; after two of them without one the connection is dead.
 const HEARTBEAT_S: u16 = 10;
 
-/// How long the broker is left alone after it was found to have something else than it must.
+/// How long the broker is left alone after it was found to have something else than it must, or to refuse it.
 const DRIFT_PAUSE: Duration = Duration::from_secs(15);
 
 /// How to reach the broker, and what to set up there.
@@ -105,10 +105,45 @@ impl Dial {
         &self,
         answer: impl Future<Output = lapin::Result<T>>,
     ) -> Result<T, BrokerError> {
-        match timeout(LIMIT, answer).await {
-            Ok(Ok(answer)) => Ok(answer),
-            Ok(Err(error)) => Err(self.away(&error.to_string())),
-            Err(_) => Err(self.away(&format!("no answer within {} s", LIMIT.as_secs()))),
+        let answer = self.answer(answer).await?;
+        answer.map_err(|error| self.away(&error.to_string()))
+    }
+
+    /// The same for what takes a right that the account may lack.
+    pub(super) async fn permitted<T>(
+        &self,
+        answer: impl Future<Output = lapin::Result<T>>,
+        what: &str,
+        right: &str,
+    ) -> Result<T, BrokerError> {
+        let answer = self.answer(answer).await?;
+        answer.map_err(|error| self.refused(&error, what, right))
+    }
+
+    async fn answer<T>(&self, answer: impl Future<Output = T>) -> Result<T, BrokerError> {
+        let late = |_| self.away(&format!("no answer within {} s", LIMIT.as_secs()));
+        timeout(LIMIT, answer).await.map_err(late)
+    }
+
+    /// What an error is to one who tried `what`, for which an account needs this right.
+    pub(super) fn refused(&self, error: &lapin::Error, what: &str, right: &str) -> BrokerError {
+        match error.kind() {
+            ErrorKind::ProtocolError(said) if said.get_id() == topology::ACCESS_REFUSED => {
+                self.forbidden(what, said.get_message().as_str(), right)
+            }
+            _ => self.away(&error.to_string()),
+        }
+    }
+
+    pub(super) fn forbidden(&self, what: &str, cause: &str, right: &str) -> BrokerError {
+        BrokerError::Forbidden {
+            account: self.account().to_owned(),
+            what: what.to_owned(),
+            cause: cause.to_owned(),
+            repair: format!(
+                "give it {right} in the virtual host {}; deploy/rabbitmq/definitions.json shows how",
+                self.vhost()
+            ),
         }
     }
 
@@ -143,7 +178,9 @@ impl<T> Line<T> {
     /// Says again what is wrong, where the broker is to be left alone for a while.
     pub(super) fn may_open(&self) -> Result<(), BrokerError> {
         match &self.trouble {
-            Some((since, error @ BrokerError::Drift { .. })) if since.elapsed() < DRIFT_PAUSE => {
+            Some((since, error @ (BrokerError::Drift { .. } | BrokerError::Forbidden { .. })))
+                if since.elapsed() < DRIFT_PAUSE =>
+            {
                 Err(error.clone())
             }
             _ => Ok(()),

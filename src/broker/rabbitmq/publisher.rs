@@ -63,6 +63,8 @@ impl Publishing {
             mandatory: true,
             ..BasicPublishOptions::default()
         };
+        let what = format!("write to the exchange {}", topology::EVENTS);
+        let right = "`write` on it, there also by topic for the keys of its adapters";
         let mut confirms = Vec::with_capacity(events.len());
         for event in events {
             let written = message::write(event, dial.account());
@@ -75,7 +77,8 @@ impl Publishing {
                 &body,
                 properties,
             );
-            confirms.push((key, dial.within(published).await?));
+            let published = dial.permitted(published, &what, right).await?;
+            confirms.push((key, published));
         }
         let deadline = Instant::now() + LIMIT;
         let mut nowhere = None;
@@ -92,7 +95,7 @@ impl Publishing {
                     refused = true;
                     confirmed.push(false);
                 }
-                Ok(Err(error)) => return Err(dial.away(&error.to_string())),
+                Ok(Err(error)) => return Err(dial.refused(&error, &what, right)),
                 Err(_) if self.connection.status().blocked() => return Err(blocked(dial)),
                 Err(_) => {
                     let limit = LIMIT.as_secs();

@@ -32,7 +32,7 @@ const NO_LIMIT: i64 = i32::MAX as i64;
 const SETTLING: Duration = Duration::from_millis(1500);
 
 /// AMQP's code for what an account may not do.
-const ACCESS_REFUSED: u16 = 403;
+pub(super) const ACCESS_REFUSED: u16 = 403;
 
 /// AMQP's code for what is not there.
 const NOT_FOUND: u16 = 404;
@@ -53,7 +53,7 @@ pub(super) fn dead(store_id: &str) -> String {
 /// Declares everything, and takes away bindings that are no longer asked for.
 ///
 /// # Errors
-/// The broker is away, or has something under one of these names that differs.
+/// The broker is away, has something under one of these names that differs, or refuses the account a right to it.
 pub(super) async fn declare(connection: &Connection, dial: &Dial) -> Result<(), BrokerError> {
     let (queue, dead) = (queue(&dial.subscriber.store_id), dead(&dial.subscriber.store_id));
     for (name, kind) in [
@@ -95,7 +95,11 @@ pub(super) async fn declare(connection: &Connection, dial: &Dial) -> Result<(), 
                 key.as_str().into(),
                 FieldTable::default(),
             );
-            dial.within(unbound).await?;
+            let what = format!(
+                "end that the queue {queue} is brought what has the key {key:?} on the exchange {EVENTS}"
+            );
+            dial.permitted(unbound, &what, &right_to_bind(&queue, EVENTS, key))
+                .await?;
         }
     }
     dial.within(channel.close(200, "done".into())).await?;
@@ -184,13 +188,18 @@ async fn exchange(
     let what = format!("exchange {name}");
     let declared = told(dial, declared, &what, repair).await;
     if is_missing {
-        return Err(BrokerError::Drift {
-            what,
-            difference: format!(
-                "it is not there, and the account {} may not declare it",
-                dial.account()
+        let account = dial.account();
+        return Err(match name {
+            EVENTS | CONTROL => BrokerError::Drift {
+                what,
+                difference: format!("it is not there, and the account {account} may not declare it"),
+                repair: "load deploy/rabbitmq/definitions.json, which declares it".to_owned(),
+            },
+            own => dial.forbidden(
+                &format!("declare the {what}"),
+                "it is not there",
+                &format!("`configure` on {own}"),
             ),
-            repair: "load deploy/rabbitmq/definitions.json, which declares it".to_owned(),
         });
     }
     declared
@@ -234,10 +243,17 @@ async fn bind(
         QueueBindOptions::default(),
         FieldTable::default(),
     );
-    dial.within(bound).await
+    let what = format!("have the queue {queue} brought what has the key {key:?} on the exchange {exchange}");
+    dial.permitted(bound, &what, &right_to_bind(queue, exchange, key))
+        .await
 }
 
-/// A declaration that contradicts what is there is told as drift.
+/// What an account needs to bind a queue, and to unbind it.
+fn right_to_bind(queue: &str, exchange: &str, key: &str) -> String {
+    format!("`write` on {queue} and `read` on {exchange}, there also by topic for the key {key:?}")
+}
+
+/// A declaration that contradicts what is there is told as drift, one that the account may not make as that.
 async fn told(
     dial: &Dial,
     declared: impl Future<Output = lapin::Result<()>>,
@@ -255,7 +271,10 @@ async fn told(
         }
         declared
     };
-    let declared = dial.within(declared).await;
+    let right = format!("`configure` on the {what}");
+    let declared = dial
+        .permitted(declared, &format!("declare the {what}"), &right)
+        .await;
     match difference {
         Some(difference) => Err(BrokerError::Drift {
             what: what.to_owned(),
