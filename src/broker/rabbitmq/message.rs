@@ -30,7 +30,8 @@ const PERSISTENT: u8 = 2;
 pub(super) struct Message {
     /// The account that the broker vouches for.
     account: Option<String>,
-    /// The key under which the broker let it speak.
+    /// The key under which the broker let it speak; empty in what was kept before that was judged.
+    #[serde(default)]
     key: String,
     content_type: Option<String>,
     attributes: BTreeMap<String, String>,
