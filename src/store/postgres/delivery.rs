@@ -186,7 +186,11 @@ pub(super) const PUT_ITEMS: &str = "
     on conflict (adapter, push, dossier_id, item) do update set
         ordinal = excluded.ordinal,
         desired = greatest(d.desired, excluded.desired),
-        state = case when d.state in ('applied', 'waiting', 'parked', 'skipped') and not d.held then 'due' else d.state end,
+        -- a question that waits for its next time may be another one by now
+        state = case
+            when d.state in ('applied', 'parked', 'skipped') and not d.held then 'due'
+            when d.state = 'waiting' and d.push like 'lookup.%' then 'due'
+            else d.state end,
         cause = case when d.state in ('applied', 'parked', 'skipped') and not d.held then null else d.cause end,
-        until_ms = case when d.state = 'waiting' then null else d.until_ms end,
-        requirement = case when d.state = 'waiting' then null else d.requirement end";
+        until_ms = case when d.state = 'waiting' and d.push like 'lookup.%' then null else d.until_ms end,
+        requirement = case when d.state = 'waiting' and d.push like 'lookup.%' then null else d.requirement end";

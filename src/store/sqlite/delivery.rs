@@ -96,10 +96,14 @@ pub(super) const PUT_ITEMS: &str = "
     on conflict (adapter, push, dossier_id, item) do update set
         ordinal = excluded.ordinal,
         desired = max(desired, excluded.desired),
-        state = case when state in ('applied', 'waiting', 'parked', 'skipped') and not held then 'due' else state end,
+        -- a question that waits for its next time may be another one by now
+        state = case
+            when state in ('applied', 'parked', 'skipped') and not held then 'due'
+            when state = 'waiting' and push like 'lookup.%' then 'due'
+            else state end,
         cause = case when state in ('applied', 'parked', 'skipped') and not held then null else cause end,
-        until_ms = iif(state = 'waiting', null, until_ms),
-        requirement = iif(state = 'waiting', null, requirement)";
+        until_ms = iif(state = 'waiting' and push like 'lookup.%', null, until_ms),
+        requirement = iif(state = 'waiting' and push like 'lookup.%', null, requirement)";
 
 /// Outcomes: only where nobody has taken the row since (`fence`).
 pub(super) const SAVE: &str = "
