@@ -248,7 +248,8 @@ pub struct Delivery {
     /// State, with what belongs to it.
     #[serde(flatten)]
     pub state: State,
-    /// Since when the target should have it.
+    /// Since when the target should have it; for what was not sent before and never was there, since the version that
+    /// brought it up again.
     pub created: Timestamp,
     /// Since when it is due, if it is.
     pub due: Timestamp,

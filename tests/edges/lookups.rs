@@ -7,6 +7,10 @@ use serde_json::{Value, json};
 
 use crate::support::{Act, Bench, MANIFEST, Target, code, row};
 
+on_both_stores! {
+    wait_for_an_outcome_begins_when_the_dossier_could_first_have_been_delivered
+}
+
 /// A register that knows people by number, and in which a look-up is made in an officer's name.
 const REGISTER: &str = r#"lienthong = 1
 title = "Sổ dân cư của bài thử"
@@ -190,6 +194,63 @@ async fn silence_is_said_once_and_ends_with_the_answer_and_deliveries_wait_for_i
     assert_eq!(target.calls("/person").len(), 4);
     let row = bench.row(&code(1), "population", "lookup.identity").await;
     assert_eq!((row.failures, row.failing_since), (0, None));
+}
+
+async fn wait_for_an_outcome_begins_when_the_dossier_could_first_have_been_delivered() {
+    let target = register().await;
+    target.rule("/person", 999, |_| true, Act::Answer(500, vec![], json!({})));
+    let books = Target::start().await;
+    let waiting = MANIFEST
+        .replacen(
+            "needs = [\"*\"]",
+            "needs = [\"*\"]\nrequires = { identity = { within = \"10m\", otherwise = \"deliver\" } }",
+            1,
+        )
+        .replacen("[push.dossier]", "[push.dossier]\nwhen = '.schedule.received'", 1);
+    let systems = [
+        ("population", REGISTER, target.url.as_str()),
+        ("book", waiting.as_str(), books.url.as_str()),
+    ];
+    let bench = Bench::open(&systems).await;
+    let registered = |n: u32| {
+        let mut row = at(row(n), 0);
+        row["NgayTiepNhan"] = json!("");
+        row["TrangThaiHoSoId"] = json!(1);
+        row
+    };
+    let work = async || {
+        bench.work("population").await;
+        bench.work("book").await;
+    };
+    // Received at once, an hour after it was registered, on the next day: each waits the whole time.
+    bench.tell(&row(1)).await;
+    for n in 2..=3 {
+        bench.tell(&registered(n)).await;
+    }
+    work().await;
+    for n in 2..=3 {
+        let state = bench.row(&code(n), "book", "dossier").await.state;
+        assert!(matches!(state, State::Skipped { .. }), "{state:?}");
+    }
+    for (n, before) in [(1, 0), (2, 60 * 60), (3, 23 * 60 * 60)] {
+        bench.advance(before);
+        if n > 1 {
+            bench.tell(&at(row(n), 1)).await;
+        }
+        work().await;
+        bench.advance(9 * 60);
+        // A newer version meanwhile changes nothing of that.
+        let mut newer = at(row(n), 2);
+        newer["TrichYeuHoSo"] = json!("Cấp lại");
+        bench.tell(&newer).await;
+        work().await;
+        let sent = usize::try_from(n).unwrap();
+        assert_eq!(books.records().len(), sent - 1, "{n} waits");
+        assert_eq!(outcome(&bench, n).await, "unavailable");
+        bench.advance(60);
+        work().await;
+        assert_eq!(books.records().len(), sent, "{n} is there after ten minutes");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

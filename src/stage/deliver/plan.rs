@@ -149,7 +149,10 @@ pub(super) fn plan(adapter: &Adapter, mut row: Delivery, known: &Known) -> Plan 
         Doubt::Skip => row.presence = Presence::Present,
         Doubt::Park => return Plan::left_to_a_person(row),
     }
-    if let Some(state) = lacking(adapter, push, &row, &whole, known) {
+    let view = adapter.needs.apply(&whole);
+    // What its mapping does not send waits for nothing; that it cannot say so is told when it could go out.
+    let is_wanted = !row.item.is_empty() || push.wanted(&view).unwrap_or(true);
+    if let Some(state) = lacking(adapter, push, &row, &whole, is_wanted, known) {
         return Plan::write(row, version, state);
     }
     let desk = Desk {
@@ -158,7 +161,7 @@ pub(super) fn plan(adapter: &Adapter, mut row: Delivery, known: &Known) -> Plan 
         replica,
         ours: known.ours(row.dossier),
         shadow: known.shadows.get(&(adapter.name.clone(), row.dossier)),
-        view: adapter.needs.apply(&whole),
+        view,
         doubt,
         files: &known.files,
         now: known.now,
@@ -176,7 +179,14 @@ pub(super) fn plan(adapter: &Adapter, mut row: Delivery, known: &Known) -> Plan 
 }
 
 /// What the dossier lacks before it may go to this target.
-fn lacking(adapter: &Adapter, push: &Push, row: &Delivery, dossier: &Value, known: &Known) -> Option<State> {
+fn lacking(
+    adapter: &Adapter,
+    push: &Push,
+    row: &Delivery,
+    dossier: &Value,
+    is_wanted: bool,
+    known: &Known,
+) -> Option<State> {
     if let Some(parent) = &push.after
         && !known
             .parents
@@ -189,7 +199,7 @@ fn lacking(adapter: &Adapter, push: &Push, row: &Delivery, dossier: &Value, know
         });
     }
     // What the target has once had goes on being brought up to date.
-    if row.applied.is_some() {
+    if row.applied.is_some() || !is_wanted {
         return None;
     }
     for requirement in &adapter.requires {
@@ -200,7 +210,8 @@ fn lacking(adapter: &Adapter, push: &Push, row: &Delivery, dossier: &Value, know
         if !asked || requirement.met(dossier) {
             continue;
         }
-        // Counted from when the dossier was first meant for this target: a newer version does not begin the wait anew.
+        // Counted from when the dossier could first have gone to this target: what it waited for before that, such as being
+        // received, takes nothing off, and a newer version does not begin the wait anew.
         let until = row.created + requirement.within;
         if known.now < until {
             return Some(State::Waiting {

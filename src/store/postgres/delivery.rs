@@ -128,6 +128,8 @@ pub(super) const SAVE: &str = "
         native_hash = r.native_hash, mapping = r.mapping, applied_ms = r.applied_at, intent = r.intent,
         target_state = r.target_state, looked_ms = r.looked, batch_limit = r.batch_limit, recent = r.recent,
         judged_by = r.judged_by,
+        -- a newer version that came meanwhile is looked at from now on, as one that comes later
+        created_ms = case when r.state = 'skipped' and r.applied is null and d.desired > r.version then $2 else d.created_ms end,
         due_ms = case when d.state = 'due' then d.due_ms else $2 end
     from outcome r
     where d.adapter = r.adapter and d.push = r.push and d.dossier_id = r.dossier and d.item = r.item
@@ -155,6 +157,8 @@ pub(super) const WANT: &str = "
         -- a parked row that a newer version releases begins anew
         failures = case when d.state = 'parked' and not d.held then 0 else d.failures end,
         failing_ms = case when d.state = 'parked' and not d.held then null else d.failing_ms end,
+        -- before, the target should not have had it
+        created_ms = case when d.state = 'skipped' and d.applied is null then excluded.created_ms else d.created_ms end,
         due_ms = case when d.state = 'due' then d.due_ms else excluded.due_ms end";
 
 /// Adds items. What is there keeps its state, but not its place: an item that came late may belong before it.

@@ -73,6 +73,8 @@ pub(super) const WANT: &str = "
         -- a parked row that a newer version releases begins anew
         failures = case when state = 'parked' and not held then 0 else failures end,
         failing_ms = case when state = 'parked' and not held then null else failing_ms end,
+        -- before, the target should not have had it
+        created_ms = iif(state = 'skipped' and applied is null, excluded.created_ms, created_ms),
         due_ms = case when state = 'due' then due_ms else excluded.due_ms end";
 
 /// What is there keeps its state, but not its place: an item that came late may belong before it.
@@ -121,6 +123,8 @@ pub(super) const SAVE: &str = "
         applied_ms = r ->> 'applied_at', span_ms = (r ->> 'until') - ?2, intent = r ->> 'intent',
         target_state = r ->> 'target_state', looked_ms = r ->> 'looked', batch_limit = r ->> 'batch_limit', recent = r ->> 'recent',
         judged_by = r ->> 'judged_by',
+        -- a newer version that came meanwhile is looked at from now on, as one that comes later
+        created_ms = iif(r ->> 'state' = 'skipped' and r ->> 'applied' is null and desired > (r ->> 'version'), ?2, created_ms),
         due_ms = case when state = 'due' then due_ms else ?2 end
     from (select value as r from json_each(?1))
     where adapter = r ->> 'adapter' and push = r ->> 'push' and dossier_id = r ->> 'dossier'
