@@ -81,7 +81,7 @@ fn citizen(n: u32, name: &str, born: &str) -> Value {
     json!({
         "SoDinhDanh": row(n)["SoGiayToChuHoSo"], "SoCMND": OLD_NUMBER,
         "HoVaTen": {"Ho": null, "ChuDem": null, "Ten": name},
-        "NgayThangNamSinh": {"Nam": born[..4], "NgayThangNam": born},
+        "NgayThangNamSinh": {"Nam": born.get(..4), "NgayThangNam": born},
         "ThuongTru": {"QuocGia": "VN", "ChiTiet": ADDRESS}, "SoSoHoKhau": HOUSEHOLD, "Cha": {"HoVaTen": FATHER},
     })
 }

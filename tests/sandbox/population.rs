@@ -1,5 +1,7 @@
 //! The stand-in for the population database: what it takes for a question, on each way to it, and how it refuses the rest.
 
+use std::fmt::Write as _;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use jiff::SignedDuration;
@@ -52,7 +54,10 @@ impl World {
             .header("content-type", "application/x-www-form-urlencoded");
         let (status, opened) = answer(call.body(account)).await;
         assert_eq!(status, 200, "{opened}");
-        self.token = opened["access_token"].as_str().unwrap().to_owned();
+        opened["access_token"]
+            .as_str()
+            .unwrap()
+            .clone_into(&mut self.token);
     }
 
     fn post(&self, path: &str) -> RequestBuilder {
@@ -147,11 +152,10 @@ impl Question {
     }
 
     fn text(&self, operation: &str) -> String {
-        let elements: String = self
-            .elements
-            .iter()
-            .map(|(name, value)| format!("<dan:{name}>{value}</dan:{name}>"))
-            .collect();
+        let mut elements = String::new();
+        for (name, value) in &self.elements {
+            write!(elements, "<dan:{name}>{value}</dan:{name}>").unwrap();
+        }
         format!(
             "<soapenv:Envelope xmlns:soapenv=\"{}\" xmlns:dan=\"{}\"><soapenv:Header/><soapenv:Body>\
              <dan:{operation}>{elements}</dan:{operation}></soapenv:Body></soapenv:Envelope>",
