@@ -140,17 +140,22 @@ async fn queue_that_somebody_removed_is_there_again_and_what_was_not_confirmed_g
     let broker = rabbit(&places.url());
     say(&*broker, vec![event(1)]).await;
     take(&*broker, ids(&[event(1)])).await;
+    let mut removed = 0;
     for queue in [QUEUE, DEAD] {
         places.remove_queue(queue).await;
+        removed += 1;
     }
     let refused = broker.publish(vec![event(2)]).await;
     assert!(
         matches!(refused, Err(BrokerError::Unroutable { .. })),
         "{refused:?}"
     );
-    say(&*broker, vec![event(2)]).await;
+    let again = say(&*broker, vec![event(2)]).await;
     assert_eq!(broker.trouble(), None);
     take(&*broker, ids(&[event(2)])).await;
+    places.tell(&format!(
+        "{removed} queues removed, 1 event came back unroutable, {again} times more before it was confirmed"
+    ));
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -11,7 +11,7 @@ use crate::cable::Cable;
 use crate::oracle::asked::Class;
 use crate::stores::server::Server;
 use crate::stores::{Back, on, tell};
-use crate::support::{tail, until};
+use crate::support::{services, tail, until};
 use crate::world::{Design, World};
 
 /// How often the server goes down.
@@ -64,7 +64,7 @@ async fn under_load(back: Back, class: Class, faults: impl AsyncFnOnce(&World) -
         assert!(!left.log.contains("panicked"), "{}", tail(&left.log));
         tell(&format!(
             "{} · {class:?} · {} records, nothing lost or doubled · {bit}",
-            left.store.version(),
+            services(&*left.store),
             left.accepted.records.len()
         ));
     })
@@ -118,7 +118,7 @@ async fn daemon_that_starts_before_its_database_waits_for_it_and_loses_nothing()
         assert_eq!((left.kills, left.stops), (1, 0), "it has not ended by itself");
         tell(&format!(
             "{} · started {} times in vain, then worked on",
-            left.store.version(),
+            services(&*left.store),
             left.log.matches("the database cannot be reached").count()
         ));
     })
@@ -219,7 +219,7 @@ async fn fail_over_to_a_server_that_lacks_the_last_minutes_doubles_nothing_when_
         assert_eq!((left.kills, left.stops), (0, 0));
         tell(&format!(
             "{} · the ledger lost {lost} dossiers and {} changes that the target has, told again: none doubled",
-            left.store.version(),
+            services(&*left.store),
             minutes.len()
         ));
     })
@@ -239,6 +239,6 @@ async fn replica_is_refused_and_taken_once_it_is_the_primary() {
     assert_eq!(store.id(), id, "the same store");
     tell(&format!(
         "{} · replica refused, and taken after its promotion",
-        store.version()
+        services(&*store)
     ));
 }

@@ -4,20 +4,25 @@ use std::sync::atomic::AtomicBool;
 
 use serde_json::json;
 
-use crate::cell::{Blow, Point};
+use crate::cell::{Blow, Point, word};
 use crate::oracle::asked::Class;
 use crate::oracle::journal::Told;
 use crate::oracle::judge::Violation;
 use crate::oracle::mishap::{Mishap, Mode};
 use crate::oracle::source::key;
 use crate::proxy::Way;
-use crate::stores;
-use crate::support::until;
-use crate::world::{Design, World};
+use crate::stores::{self, tell};
+use crate::support::{services, until};
+use crate::world::{Design, Left, PAUSE, World};
 
 on_both_stores! {
     daemon_killed_or_stopped_at_any_moment_under_a_mixed_target_keeps_its_promise
     target_that_dies_again_and_again_with_calls_open_has_everything_once
+}
+
+/// How often the target misbehaved.
+fn bites(left: &Left) -> u64 {
+    left.oracle.bitten().values().sum()
 }
 
 /// Waits until the target has had so many requests.
@@ -68,6 +73,14 @@ async fn process_that_sleeps_through_its_settle_time_in_a_call_doubles_nothing_a
         let left = world.end().await.unwrap();
         assert_eq!(left.violations(), [], "stopped at {point:?}");
         assert_eq!((left.stops, left.kills), (1, 0));
+        tell(&format!(
+            "{} · stopped at {} for {} s, {} times, {} late commits, a second process refused",
+            services(&*left.store),
+            word(point),
+            PAUSE.as_secs(),
+            left.stops,
+            bites(&left)
+        ));
     }
 }
 
@@ -76,9 +89,9 @@ async fn target_that_dies_again_and_again_with_calls_open_has_everything_once() 
         let mut world = World::start(Design::sound(3, class)).await.unwrap();
         let World { target, source, .. } = &mut world;
         let enough = AtomicBool::new(false);
-        let (spoken, ()) = tokio::join!(source.speak(4, 4, 10, &enough), async {
-            let mut requests = 0;
-            for _ in 0..6 {
+        let (spoken, deaths) = tokio::join!(source.speak(4, 4, 10, &enough), async {
+            let (mut requests, mut deaths) = (0, 0);
+            while deaths < 6 {
                 // killed in the middle of what comes next
                 requests = until("the target is asked", async || {
                     let now = target.books().await.ok()?["requests"].as_u64()?;
@@ -87,13 +100,20 @@ async fn target_that_dies_again_and_again_with_calls_open_has_everything_once() 
                 .await
                 .unwrap();
                 target.die_and_come_back().await.unwrap();
+                deaths += 1;
             }
             enough.store(true, std::sync::atomic::Ordering::SeqCst);
+            deaths
         });
         spoken.unwrap();
         world.recover().await.unwrap();
         let left = world.end().await.unwrap();
         assert_eq!(left.violations(), [], "{class:?}");
+        tell(&format!(
+            "{} · {class:?} · {deaths} deaths of the target with calls open, {} requests",
+            services(&*left.store),
+            left.oracle.requests()
+        ));
     }
 }
 
@@ -127,6 +147,11 @@ async fn target_that_was_restored_from_a_backup_has_again_what_is_said_after_tha
         fields: vec!["all".to_owned()],
     };
     assert_eq!(left.violations(), [lost, differs]);
+    tell(&format!(
+        "{} · restored {} time, 1 record lost and named by the judge",
+        services(&*left.store),
+        bites(&left)
+    ));
 }
 
 async fn daemon_killed_or_stopped_at_any_moment_under_a_mixed_target_keeps_its_promise() {
@@ -164,5 +189,12 @@ async fn daemon_killed_or_stopped_at_any_moment_under_a_mixed_target_keeps_its_p
         assert_eq!((left.kills, left.stops), struck);
         assert!(!left.oracle.bitten().is_empty());
         assert_eq!(left.violations(), [], "{class:?}, {blow:?}");
+        tell(&format!(
+            "{} · {class:?} · {} kills, {} stops, {} troubles at the target",
+            services(&*left.store),
+            left.kills,
+            left.stops,
+            bites(&left)
+        ));
     }
 }

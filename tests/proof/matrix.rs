@@ -10,6 +10,7 @@ use crate::cover::{cover, pairs, pairs_of};
 use crate::oracle::asked::Class;
 use crate::proxy::Way;
 use crate::run::{Shown, run};
+use crate::stores::tell;
 
 /// A set that must stay this small to run with every change.
 const CELLS: usize = 120;
@@ -80,11 +81,11 @@ async fn matrix_loses_nothing_doubles_nothing_and_takes_nothing_back() {
     while let Some((cell, outcome)) = runs.next().await {
         match outcome {
             Ok(what) => {
-                eprintln!("{cell}: {what}");
+                tell(&format!("{cell}: {what}"));
                 shown.push((cell, what));
             }
             Err(failure) => {
-                eprintln!("{cell}: FAILED{failure}");
+                tell(&format!("{cell}: FAILED{failure}"));
                 failed.push(cell.to_string());
             }
         }

@@ -86,6 +86,8 @@ pub(crate) struct Node {
     pub(crate) kills: u64,
     /// How often it was stopped, and woke again.
     pub(crate) stops: u64,
+    /// What the broker had for it at its kills and was not acknowledged; none where the broker dies with it.
+    pub(crate) unacknowledged: u64,
 }
 
 impl Node {
@@ -119,6 +121,7 @@ impl Node {
             pause,
             kills: 0,
             stops: 0,
+            unacknowledged: 0,
         };
         node.listening().await?;
         Ok(node)
@@ -154,6 +157,12 @@ impl Node {
             }
             self.kills += 1;
             self.before = self.log();
+            if self.broker.url().is_some() {
+                let store = store::open(&self.store)
+                    .await
+                    .map_err(|error| error.to_string())?;
+                self.unacknowledged += u64::from(self.broker.left(store.id()).await);
+            }
             self.process = spawn(&self.folder, None);
             self.listening().await?;
             return Ok(true);

@@ -14,7 +14,7 @@ use crate::oracle::asked::Class;
 use crate::oracle::judge::{Claim, Stand, void_of};
 use crate::oracle::mishap::{Mishap, Roll};
 use crate::proxy::{Proxy, Way};
-use crate::support::tail;
+use crate::support::{services, tail};
 use crate::target::Target;
 use crate::world::{Design, Left, TIMES, World};
 
@@ -29,6 +29,7 @@ const PATIENCE: u32 = 16;
 
 /// What a cell has shown.
 pub(crate) struct Shown {
+    services: String,
     kills: u64,
     stops: u64,
     /// Connections that met the proxy's fault.
@@ -46,6 +47,7 @@ pub(crate) struct Shown {
 impl fmt::Display for Shown {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self {
+            services,
             kills,
             stops,
             ways,
@@ -57,7 +59,7 @@ impl fmt::Display for Shown {
         } = self;
         write!(
             f,
-            "{records} records, {requests} requests; {kills} kills, {stops} stops, {ways} troubles on the way, \
+            "{services} · {records} records, {requests} requests; {kills} kills, {stops} stops, {ways} troubles on the way, \
              {troubles} at the target; parked {parked:?}; {:.1} s",
             took.as_secs_f64()
         )
@@ -199,6 +201,7 @@ fn shown(cell: Cell, left: &Left, took: Duration) -> Shown {
         }
     }
     Shown {
+        services: services(&*left.store),
         kills: left.kills,
         stops: left.stops,
         ways: left.ways,

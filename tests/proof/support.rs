@@ -5,9 +5,12 @@ use std::process::{Child, ExitStatus};
 use std::sync::{Arc, Mutex, Once};
 use std::time::Duration;
 
+use lienthong::store::Store;
 use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 use tokio::time::{Instant, sleep};
+
+use crate::broker::Broker;
 
 /// Longest time that anything in these tests may take, on a machine that has much else to do.
 pub(crate) const LIMIT: Duration = Duration::from_mins(3);
@@ -132,4 +135,9 @@ pub(crate) fn tail(log: &str) -> String {
     let lines: Vec<&str> = log.lines().collect();
     let from = lines.len().saturating_sub(25);
     format!("  the daemon's last words:\n    {}", lines[from..].join("\n    "))
+}
+
+/// Name and version of everything that a result is about. To be asked by the test's own task.
+pub(crate) fn services(store: &dyn Store) -> String {
+    format!("{} · {}", store.version(), Broker::version())
 }

@@ -10,12 +10,17 @@ use lapin::tcp::OwnedTLSConfig;
 use lapin::types::FieldTable;
 use lapin::{Connection, ConnectionProperties};
 
+use crate::stores;
+
 /// A broker; `None` is the one inside the process.
 pub(crate) struct Broker(Option<String>);
 
 impl Broker {
     /// The one that was chosen.
     pub(crate) async fn chosen() -> Self {
+        if stores::is_on_rabbitmq() {
+            return Self::rabbitmq().await;
+        }
         match var("LIENTHONG_TEST_BROKER").unwrap_or_default().as_str() {
             "" | "loopback" => Self(None),
             "rabbitmq" => Self(Some(vhost().await)),
@@ -29,6 +34,15 @@ impl Broker {
             Ok("rabbitmq") => "rabbitmq",
             _ => "loopback",
         }
+    }
+
+    /// The same with its version, as the run's RabbitMQ has said it. To be asked by the test's own task.
+    pub(crate) fn version() -> String {
+        if stores::is_on_rabbitmq() || Self::name() != "loopback" {
+            let version = var("LIENTHONG_TEST_RABBITMQ_VERSION").unwrap_or_default();
+            return format!("RabbitMQ {version}");
+        }
+        Self::name().to_owned()
     }
 
     /// The run's RabbitMQ, whatever was chosen.
@@ -50,30 +64,47 @@ impl Broker {
 
     /// Whether it has nothing to bring to this store.
     pub(crate) async fn is_empty(&self, store_id: &str) -> bool {
-        let Some(url) = &self.0 else {
-            return true;
-        };
-        let count = async {
-            let runtime = lapin::runtime::default_runtime()?;
-            let (properties, tls) = (ConnectionProperties::default(), OwnedTLSConfig::default());
-            let connection = Connection::connect_with_config(url, properties, tls, runtime).await?;
-            let channel = connection.create_channel().await?;
-            let mut messages = 0;
-            for queue in [
-                format!("lienthong.node.{store_id}"),
-                format!("lienthong.dead.{store_id}"),
-            ] {
-                let passive = QueueDeclareOptions {
-                    passive: true,
-                    ..QueueDeclareOptions::default()
-                };
-                let found = channel.queue_declare(queue.into(), passive, FieldTable::default());
-                messages += found.await?.message_count();
+        self.looked_at(store_id)
+            .await
+            .is_ok_and(|(messages, _)| messages == 0)
+    }
+
+    /// How many events it will bring to this store, whose node was killed, again or for the first time: once it has noticed.
+    pub(crate) async fn left(&self, store_id: &str) -> u32 {
+        for _ in 0..200 {
+            if let Ok((messages, 0)) = self.looked_at(store_id).await {
+                return messages;
             }
-            connection.close(200, "asked".into()).await?;
-            lapin::Result::Ok(messages)
+            tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+        }
+        0
+    }
+
+    /// Messages that wait for this store, and who reads them.
+    async fn looked_at(&self, store_id: &str) -> lapin::Result<(u32, u32)> {
+        let Some(url) = &self.0 else {
+            return Ok((0, 0));
         };
-        count.await.is_ok_and(|messages| messages == 0)
+        let runtime = lapin::runtime::default_runtime()?;
+        let (properties, tls) = (ConnectionProperties::default(), OwnedTLSConfig::default());
+        let connection = Connection::connect_with_config(url, properties, tls, runtime).await?;
+        let channel = connection.create_channel().await?;
+        let (mut messages, mut consumers) = (0, 0);
+        for queue in [
+            format!("lienthong.node.{store_id}"),
+            format!("lienthong.dead.{store_id}"),
+        ] {
+            let passive = QueueDeclareOptions {
+                passive: true,
+                ..QueueDeclareOptions::default()
+            };
+            let found = channel.queue_declare(queue.into(), passive, FieldTable::default());
+            let found = found.await?;
+            messages += found.message_count();
+            consumers += found.consumer_count();
+        }
+        connection.close(200, "asked".into()).await?;
+        Ok((messages, consumers))
     }
 }
 

@@ -1,4 +1,5 @@
-//! Which store the nodes of a test have. A test is written once, `on_both_stores!` runs it on each of them; whatever makes a
+//! Which store the nodes of a test have. A test is written once, `on_both_stores!` runs it on each of them, `on_rabbitmq_too!`
+//! with RabbitMQ as well; whatever makes a
 //! node in it asks [`url`] for the store's address. A test that was not told has SQLite, or with
 //! `LIENTHONG_TEST_STORE=postgres` a database.
 //!
@@ -32,6 +33,8 @@ pub(crate) enum Back {
     Postgres,
     /// The same on a server of the test's own: its address, and host and port under which nodes find it.
     Own { server: String, seen: String },
+    /// A database for each node, and the run's RabbitMQ between them, whatever was chosen.
+    Grown,
 }
 
 /// The back end of a test, and the databases that it has made.
@@ -63,7 +66,7 @@ pub(crate) fn postgres() -> Option<String> {
     let made = LODGING.try_with(|lodging| {
         let database = match &lodging.back {
             Back::Sqlite => return None,
-            Back::Postgres => aside(async || Database::create().await),
+            Back::Postgres | Back::Grown => aside(async || Database::create().await),
             Back::Own { server, .. } => aside(async || Database::create_on(server.clone(), "").await),
         };
         let mut url = database.url();
@@ -83,6 +86,13 @@ pub(crate) fn postgres() -> Option<String> {
             url
         })
     })
+}
+
+/// Whether the nodes of this test are to have RabbitMQ between them. To be asked by the test's own task.
+pub(crate) fn is_on_rabbitmq() -> bool {
+    LODGING
+        .try_with(|lodging| lodging.back == Back::Grown)
+        .unwrap_or(false)
 }
 
 /// What the nodes of a test that was not told have.
@@ -138,6 +148,18 @@ macro_rules! on_both_stores {
             $(#[tokio::test(flavor = "multi_thread")]
             async fn $test() {
                 crate::stores::on(crate::stores::Back::Postgres, super::$test()).await;
+            })*
+        }
+    };
+}
+
+/// The same on PostgreSQL with RabbitMQ between the nodes.
+macro_rules! on_rabbitmq_too {
+    ($($test:ident)*) => {
+        mod on_postgres_and_rabbitmq {
+            $(#[tokio::test(flavor = "multi_thread")]
+            async fn $test() {
+                crate::stores::on(crate::stores::Back::Grown, super::$test()).await;
             })*
         }
     };
