@@ -86,7 +86,8 @@ fn what_a_dead_writer_left_is_swept_away_and_a_living_one_is_not_disturbed() {
         ("new", Duration::ZERO),
     ] {
         let file = File::create(coming.join(name)).unwrap();
-        file.set_modified(std::time::SystemTime::now() - age).unwrap();
+        let made = file.metadata().unwrap().modified().unwrap();
+        file.set_modified(made - age).unwrap();
     }
     files.sweep().unwrap();
     let left: Vec<_> = fs::read_dir(coming)

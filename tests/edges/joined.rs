@@ -244,7 +244,7 @@ async fn call_that_may_have_made_a_second_record_is_for_a_person_after_a_join() 
         };
         target.remove(|record| record["id"] == unclear);
         cli(
-            &site.socket().to_owned(),
+            site.socket(),
             &["dead-letter", "retry", &parked_letter(&site).await],
         )
         .await;

@@ -49,7 +49,7 @@ async fn answer_that_was_asked_for_before_a_webhook_came_takes_nothing_back() {
         std::fs::write(adapters.join("register/inbound.jq"), INBOUND).unwrap();
     })
     .await;
-    let puller = Arc::new(bench.puller("register"));
+    let puller = bench.puller("register");
     bench.says("register", &row("lần đầu", "accepted")).await;
 
     let barrier = Arc::new(Barrier::new(2));
@@ -60,16 +60,14 @@ async fn answer_that_was_asked_for_before_a_webhook_came_takes_nothing_back() {
         Act::Gather(Arc::clone(&barrier), 200, json!({"rows": [older]})),
     );
     bench.advance(1);
-    let asking = {
-        let puller = Arc::clone(&puller);
-        tokio::spawn(async move { puller.step().await.unwrap() })
-    };
-    target.called("/list", 1).await;
-    bench.advance(1);
-    bench.says("register", &row("sau khi hỏi", "completed")).await;
-    bench.advance(1);
-    barrier.wait().await;
-    assert_ne!(asking.await.unwrap(), Progress::Worked);
+    let (asked, ()) = tokio::join!(puller.step(), async {
+        target.called("/list", 1).await;
+        bench.advance(1);
+        bench.says("register", &row("sau khi hỏi", "completed")).await;
+        bench.advance(1);
+        barrier.wait().await;
+    });
+    assert_ne!(asked.unwrap(), Progress::Worked);
     bench.spread().await;
     let view = bench.dossier("HS-1").await.view();
     assert_eq!(view["summary"], "sau khi hỏi");

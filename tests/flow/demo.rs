@@ -127,7 +127,7 @@ async fn on_every_store_and_broker(arguments: &[&str]) {
                 );
                 assert!(expected > 2, "{system}");
             }
-            let bitten = report["faults"].as_object().map_or(0, |faults| faults.len());
+            let bitten = report["faults"].as_object().map_or(0, serde_json::Map::len);
             tell(&format!(
                 "{on} · {over} · demo {} clean · faults {}",
                 arguments.join(" "),
