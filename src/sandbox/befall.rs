@@ -80,6 +80,7 @@ async fn late_commit(room: &Arc<Room>, asked: &Arc<Asked>) -> Result<Response, F
         sleep(room.faults.late()).await;
         let _turn = room.turn.lock().await;
         let Some(decided) = room.decide(&asked).await? else {
+            room.faults.missed(FaultKind::LateCommit);
             return Ok(absent());
         };
         // What was good then may be refused now.
@@ -87,6 +88,8 @@ async fn late_commit(room: &Arc<Room>, asked: &Arc<Asked>) -> Result<Response, F
         let answer = room.carry_out(decided).await?;
         if commits {
             room.faults.bit(FaultKind::LateCommit);
+        } else {
+            room.faults.missed(FaultKind::LateCommit);
         }
         Ok(written(answer))
     };

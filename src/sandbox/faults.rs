@@ -195,6 +195,16 @@ impl Faults {
         }
     }
 
+    /// It came to nothing: its next occasion is not put off.
+    pub(super) fn missed(&self, kind: FaultKind) {
+        if let Some(schedule) = &self.0 {
+            let mut state = lock(&schedule.state);
+            for due in state.kinds.iter_mut().filter(|due| due.kind == kind) {
+                due.at = 0;
+            }
+        }
+    }
+
     /// How long an answer or a commit is held back.
     pub(super) fn late(&self) -> Duration {
         self.0.as_ref().map(|schedule| schedule.late).unwrap_or_default()
@@ -281,6 +291,19 @@ mod tests {
         for kind in FaultKind::OF_WRITES {
             assert!(first.contains(&Some(kind)), "{kind:?} has waited longest");
         }
+    }
+
+    #[test]
+    fn kind_that_came_to_nothing_is_the_next_to_strike() {
+        let faults = all(1);
+        let struck = struck(&faults, [WRITE; 40]);
+        assert!(struck.contains(&Some(FaultKind::LateCommit)));
+        faults.missed(FaultKind::LateCommit);
+        assert_eq!(
+            faults.strike(READ).filter(|kind| *kind == FaultKind::LateCommit),
+            None
+        );
+        assert_eq!(faults.strike(WRITE), Some(FaultKind::LateCommit));
     }
 
     #[test]
