@@ -191,6 +191,9 @@ pub(crate) fn judge(
             entries(key, places, oracle, &ledger, &mut found);
         }
     }
+    if expects.records || expects.entries {
+        strangers(accepted, oracle, &mut found);
+    }
     order(oracle.effects(), &mut found);
     found.extend(oracle.overlaps().iter().map(|overlap| Violation::Overlap {
         what: overlap.key.clone(),
@@ -358,6 +361,16 @@ fn entries(
             });
         }
     }
+}
+
+/// What is there for a key that nobody spoke of.
+fn strangers(accepted: &Accepted, oracle: &Oracle, found: &mut Vec<Violation>) {
+    let rows = oracle.rows().iter().chain(oracle.entries());
+    let unknown = rows.filter(|row| !accepted.records.contains_key(&row.key));
+    found.extend(unknown.map(|row| Violation::Invented {
+        what: row.key.clone(),
+        version: row.version,
+    }));
 }
 
 /// Versions never go down, entries and steps come in their order. What a restore has undone counts as having been: the

@@ -17,6 +17,12 @@ const RECORDS: Expects = Expects {
     entries: false,
 };
 
+/// Only what the commits themselves show.
+const COMMITS: Expects = Expects {
+    records: false,
+    entries: false,
+};
+
 const ENTRIES: Expects = Expects {
     records: false,
     entries: true,
@@ -123,6 +129,23 @@ fn record_that_is_neither_there_nor_parked_is_lost() {
         ["I1 lost: H-1 in version 2; the ledger says due"]
     );
     assert_eq!(judge(&accepted(&[1, 2], 0), RECORDS, &older, &[parked(None)]), []);
+}
+
+#[test]
+fn row_under_a_key_that_nobody_spoke_of_is_invented() {
+    let mut stranger = record(1);
+    stranger["id"] = json!("H-2");
+    let oracle = after(
+        Class::Keyed,
+        &[("POST", "/records", record(1)), ("POST", "/records", stranger)],
+    );
+    assert_eq!(
+        judge(&accepted(&[1], 0), RECORDS, &oracle, &[applied(None)]),
+        [Violation::Invented {
+            what: "H-2".to_owned(),
+            version: 1,
+        }]
+    );
 }
 
 #[test]
@@ -286,7 +309,7 @@ fn request_about_a_record_while_one_before_it_may_still_take_effect_is_an_overla
         assert_eq!(reaction, Reaction::Silence);
         oracle.calm();
         oracle.call(ms, "POST", "/records", "", &record(2));
-        let found = judge(&Accepted::default(), RECORDS, &oracle, &[]);
+        let found = judge(&Accepted::default(), COMMITS, &oracle, &[]);
         found.iter().map(ToString::to_string).collect::<Vec<_>>()
     };
     let told = "I4 overlap: request 2 about H-1 came while request 1 could still take effect";
@@ -309,6 +332,6 @@ fn step_that_took_effect_before_the_one_before_it_is_disorder() {
     let mut body = record(1);
     body["text"] = json!("#4 a");
     oracle.call(2, "POST", "/steps/next", "", &body);
-    let found = judge(&Accepted::default(), RECORDS, &oracle, &[]);
+    let found = judge(&Accepted::default(), COMMITS, &oracle, &[]);
     assert_eq!(numbers(&found), ["I4"], "{found:?}");
 }
