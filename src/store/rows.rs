@@ -416,7 +416,7 @@ pub struct DeadLetter {
 }
 
 /// How many rows there are in each state.
-#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Counts {
     /// Dossiers.
     pub dossiers: i64,

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use crate::support::{calls, finals, portal, reports, settle_told, tell, tell_all, verdict_for, world};
 
-on_both_stores! {
+embedded_and_grown! {
     dossiers_fed_twice_change_nothing_and_cause_no_call
     reports_in_reverse_order_end_as_those_in_order_do
     papers_and_fees_that_the_record_no_longer_lists_go_from_the_portal_too

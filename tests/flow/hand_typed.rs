@@ -8,6 +8,10 @@ use serde_json::{Value, json};
 
 use crate::support::{ask, by_code, calls, code, finals, settle_told, tell, tell_all, verdict_for, world};
 
+embedded_and_grown! {
+    records_typed_before_the_bus_are_adopted_and_not_doubled
+}
+
 /// What is always in a record of the portal; the rest clerks left out.
 const KEPT: [&str; 16] = [
     "MaHoSo",
@@ -51,7 +55,6 @@ fn due(rows: &[Value]) -> BTreeMap<String, Value> {
         .collect()
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn records_typed_before_the_bus_are_adopted_and_not_doubled() {
     let world = world(None, &[]).await;
     let rows = finals().await;

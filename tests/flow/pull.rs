@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use crate::support::{Adapters, ask, by_code, calls, code, dossiers, portal, settle, verdict, world};
 
-on_both_stores! {
+embedded_and_grown! {
     second_node_goes_on_where_the_first_one_stopped
     list_longer_than_a_page_is_read_to_its_end
     rows_that_are_listed_again_say_nothing_new

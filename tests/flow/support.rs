@@ -98,13 +98,21 @@ pub(crate) async fn world_through(adapters: Option<&Path>, variant: Option<&str>
 }
 
 /// Waits until `reached` holds and the node has nothing left to do.
-pub(crate) async fn settle(world: &World, reached: impl FnMut(&World) -> bool) {
-    let rested = world.rest(deadline(), reached).await.unwrap();
-    assert!(
-        rested,
-        "what was waited for did not come; at the portal {:?}",
-        verdict(world)
-    );
+pub(crate) async fn settle(world: &World, mut reached: impl FnMut(&World) -> bool) {
+    let end = deadline();
+    loop {
+        let merged = stores::all_merged().await;
+        let rested = world.rest(end, &mut reached).await.unwrap();
+        assert!(
+            rested,
+            "what was waited for did not come; at the portal {:?}",
+            verdict(world)
+        );
+        // What was on the way from the broker before it came to rest led to work after that.
+        if merged {
+            return;
+        }
+    }
 }
 
 /// Waits until the node has nothing left to do with what it was told by webhook: a record that was answered 200 is

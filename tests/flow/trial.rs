@@ -11,7 +11,7 @@ use crate::broker::Broker;
 use crate::stores;
 use crate::support::{Adapters, code, install_tls, run};
 
-on_both_stores! {
+embedded_and_grown! {
     demo_with_faults_is_true_and_once_and_every_fault_bites
 }
 

@@ -10,6 +10,11 @@ use crate::support::{
     tell_all, text, verdict, verdict_for, world_through,
 };
 
+embedded_and_grown! {
+    dossiers_arrive_complete_and_once_through_the_gateway
+    dossiers_arrive_complete_and_once_through_the_facade
+}
+
 /// A third is there before the bus and fetched by the pull; the rest and everything that the officials do is told by
 /// webhook.
 async fn whole_flow_through(variant: &str) {
@@ -51,12 +56,10 @@ async fn whole_flow_through(variant: &str) {
     world.stop(false).await;
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn dossiers_arrive_complete_and_once_through_the_gateway() {
     whole_flow_through("lgsp").await;
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn dossiers_arrive_complete_and_once_through_the_facade() {
     whole_flow_through("query").await;
 }

@@ -9,6 +9,10 @@ use crate::oracle::judge::Stand;
 use crate::oracle::source::{key, record};
 use crate::world::{Design, World};
 
+embedded_and_grown! {
+    bad_records_are_listed_with_their_cause_and_hold_up_nobody
+}
+
 /// So many dossiers, of which a few are bad.
 const DOSSIERS: u32 = 40;
 
@@ -28,7 +32,6 @@ fn with(n: u32, field: &str, value: Value) -> Value {
     record
 }
 
-#[tokio::test(flavor = "multi_thread")]
 async fn bad_records_are_listed_with_their_cause_and_hold_up_nobody() {
     for class in [Class::Keyed, Class::Batch] {
         let world = World::start(Design::sound(1, class)).await.unwrap();

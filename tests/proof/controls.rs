@@ -15,6 +15,13 @@ use crate::proxy::Way;
 use crate::support::until;
 use crate::world::{Design, Left, TIMES, World};
 
+embedded_and_grown! {
+    target_that_commits_later_than_its_settle_time_shows_doubles
+    search_that_lags_longer_than_the_settle_time_shows_doubles
+    manifest_that_resends_what_nobody_can_ask_for_shows_doubles
+    manifest_that_says_nothing_of_echoes_shows_worn_dossiers
+}
+
 /// The source speaks of three dossiers, and the target goes on as it is until its books show this. What is left.
 async fn left(design: Design, shows: impl Fn(&Value) -> bool) -> Left {
     let mut world = World::start(design).await.unwrap();
@@ -55,7 +62,6 @@ fn is_double(violation: &Violation) -> bool {
     matches!(violation, Violation::Doubled { .. })
 }
 
-#[tokio::test(flavor = "multi_thread")]
 async fn target_that_commits_later_than_its_settle_time_shows_doubles() {
     let left = left(always(Mishap::LateBeyondSettle, Class::Keyed), double).await;
     assert_eq!(void(&left.oracle, &[Mishap::LateBeyondSettle]), []);
@@ -63,7 +69,6 @@ async fn target_that_commits_later_than_its_settle_time_shows_doubles() {
     assert!(found.iter().any(is_double), "the published limit: {found:?}");
 }
 
-#[tokio::test(flavor = "multi_thread")]
 async fn search_that_lags_longer_than_the_settle_time_shows_doubles() {
     // The manifest says less than a second; the search needs twenty to sixty, longer than any daemon needs to start.
     let careless = Design {
@@ -84,7 +89,6 @@ async fn search_that_lags_longer_than_the_settle_time_shows_doubles() {
     assert!(found.iter().any(is_double), "{found:?}");
 }
 
-#[tokio::test(flavor = "multi_thread")]
 async fn manifest_that_resends_what_nobody_can_ask_for_shows_doubles() {
     let careless = Design {
         edit: Some(("on_doubt = \"park\"", "on_doubt = \"resend\"")),
@@ -100,7 +104,6 @@ async fn manifest_that_resends_what_nobody_can_ask_for_shows_doubles() {
     assert!(found.iter().any(is_double), "{found:?}");
 }
 
-#[tokio::test(flavor = "multi_thread")]
 async fn manifest_that_says_nothing_of_echoes_shows_worn_dossiers() {
     let careless = Design {
         edit: Some((

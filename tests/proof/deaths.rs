@@ -15,7 +15,9 @@ use crate::stores::{self, tell};
 use crate::support::{services, until};
 use crate::world::{Design, Left, PAUSE, World};
 
-on_both_stores! {
+embedded_and_grown! {
+    process_that_sleeps_through_its_settle_time_in_a_call_doubles_nothing_and_nobody_takes_over
+    target_that_was_restored_from_a_backup_has_again_what_is_said_after_that
     daemon_killed_or_stopped_at_any_moment_under_a_mixed_target_keeps_its_promise
     target_that_dies_again_and_again_with_calls_open_has_everything_once
 }
@@ -34,7 +36,6 @@ async fn asked(world: &World, requests: u64) {
     asked.await.unwrap();
 }
 
-#[tokio::test(flavor = "multi_thread")]
 async fn process_that_sleeps_through_its_settle_time_in_a_call_doubles_nothing_and_nobody_takes_over() {
     // frozen between intent and call, in the middle of the request, and with the answer on its way
     for point in [Point::DeliverIntentCommitted, Point::MidRequest, Point::Answered] {
@@ -63,7 +64,7 @@ async fn process_that_sleeps_through_its_settle_time_in_a_call_doubles_nothing_a
         let said = String::from_utf8_lossy(&second.stderr);
         assert!(!second.status.success());
         // A database may have two nodes, a folder and its socket never.
-        let refusal = if stores::is_grown() {
+        let refusal = if stores::is_on_rabbitmq() {
             "another node answers there"
         } else {
             "another process works on"
@@ -117,7 +118,6 @@ async fn target_that_dies_again_and_again_with_calls_open_has_everything_once() 
     }
 }
 
-#[tokio::test(flavor = "multi_thread")]
 async fn target_that_was_restored_from_a_backup_has_again_what_is_said_after_that() {
     let mut world = World::start(Design::sound(1, Class::Keyed)).await.unwrap();
     for n in 1..=3 {

@@ -20,11 +20,7 @@ use crate::oracle::mishap::Roll;
 use crate::stores::tell;
 use crate::support::{folder, install_tls, services, tail};
 
-on_both_stores! {
-    ten_kills_and_four_sleeps_while_sixty_dossiers_are_worked_on_lose_nothing_and_double_nothing
-}
-
-on_rabbitmq_too! {
+embedded_and_grown! {
     ten_kills_and_four_sleeps_while_sixty_dossiers_are_worked_on_lose_nothing_and_double_nothing
 }
 

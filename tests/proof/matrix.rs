@@ -12,6 +12,10 @@ use crate::proxy::Way;
 use crate::run::{Shown, run};
 use crate::stores::tell;
 
+embedded_and_grown! {
+    matrix_loses_nothing_doubles_nothing_and_takes_nothing_back
+}
+
 /// A set that must stay this small to run with every change.
 const CELLS: usize = 120;
 
@@ -71,7 +75,6 @@ fn cell_is_written_and_read() {
     );
 }
 
-#[tokio::test(flavor = "multi_thread")]
 async fn matrix_loses_nothing_doubles_nothing_and_takes_nothing_back() {
     let cells = cells();
     let runs = stream::iter(cells.clone()).map(|cell| async move { (cell, run(cell).await) });

@@ -243,6 +243,8 @@ impl Node {
         let mut last = None;
         // An event that moves on between two of the counts is in neither of them: one look is not enough.
         let mut quiet = 0;
+        // The same for one that leaves the broker after the counts and before the broker is asked.
+        let mut merged = None;
         while Instant::now() < deadline {
             if self.look_after().await? {
                 continue;
@@ -261,10 +263,13 @@ impl Node {
                     quiet + 1
                 };
                 if quiet == QUIET {
-                    // What was confirmed may still lie there, or on the way from there.
-                    if self.broker.is_empty(&status.store_id).await && stores::is_merged(&self.store).await {
+                    if merged.as_ref() == Some(&status.counts) {
                         return Ok(status);
                     }
+                    // What was confirmed may still lie there, or on the way from there.
+                    let is_back =
+                        self.broker.is_empty(&status.store_id).await && stores::is_merged(&self.store).await;
+                    merged = is_back.then(|| status.counts.clone());
                     quiet = 0;
                 }
                 last = Some(status.counts);

@@ -14,6 +14,7 @@ use crate::oracle::asked::Class;
 use crate::oracle::judge::{Claim, Stand, void_of};
 use crate::oracle::mishap::{Mishap, Roll};
 use crate::proxy::{Proxy, Way};
+use crate::stores;
 use crate::support::{services, tail};
 use crate::target::Target;
 use crate::world::{Design, Left, TIMES, World};
@@ -92,7 +93,14 @@ fn may_park(class: Class, trouble: Trouble, claim: &Claim, cause: &str) -> bool 
 /// Everything that was not as it should be, with all that is needed to run the cell alone.
 pub(crate) async fn run(cell: Cell) -> Result<Shown, String> {
     let begun = Instant::now();
-    let alone = format!("\n  alone: PROOF_CELL={cell} cargo test --features failpoints --test proof matrix");
+    let ground = if stores::is_on_rabbitmq() {
+        "grown"
+    } else {
+        "embedded"
+    };
+    let alone = format!(
+        "\n  alone: PROOF_CELL={cell} cargo test --features failpoints --test proof matrix::{ground}"
+    );
     let left = attempt(cell)
         .await
         .map_err(|failure| format!("\n  {failure}{alone}"))?;

@@ -1,5 +1,5 @@
-//! The broker of a test's daemons, chosen from outside: with `LIENTHONG_TEST_BROKER=rabbitmq` it is the run's RabbitMQ
-//! (`tests/services/rabbitmq`), a virtual host of its own for each caller; otherwise the one inside the process.
+//! The broker of a test's daemons: that of what the test stands on (`tests/stores`). RabbitMQ is the run's
+//! (`tests/services/rabbitmq`), a virtual host of its own for each caller.
 
 #![allow(dead_code, reason = "each target that includes this uses another part of it")]
 
@@ -16,36 +16,24 @@ use crate::stores;
 pub(crate) struct Broker(Option<String>);
 
 impl Broker {
-    /// The one that was chosen.
+    /// The one of what the test stands on. To be asked for by the test's own task.
     pub(crate) async fn chosen() -> Self {
         if stores::is_on_rabbitmq() {
             return Self::rabbitmq().await;
         }
-        match var("LIENTHONG_TEST_BROKER").unwrap_or_default().as_str() {
-            "" | "loopback" => Self(None),
-            "rabbitmq" => Self(Some(vhost().await)),
-            other => panic!("LIENTHONG_TEST_BROKER is {other:?}: say rabbitmq or loopback"),
-        }
+        Self(None)
     }
 
-    /// The name under which a node speaks of the one that was chosen.
-    pub(crate) fn name() -> &'static str {
-        match var("LIENTHONG_TEST_BROKER").as_deref() {
-            Ok("rabbitmq") => "rabbitmq",
-            _ => "loopback",
-        }
-    }
-
-    /// The same with its version, as the run's RabbitMQ has said it. To be asked by the test's own task.
+    /// Its name and version, as the run's RabbitMQ has said it. To be asked by the test's own task.
     pub(crate) fn version() -> String {
-        if stores::is_on_rabbitmq() || Self::name() != "loopback" {
+        if stores::is_on_rabbitmq() {
             let version = var("LIENTHONG_TEST_RABBITMQ_VERSION").unwrap_or_default();
             return format!("RabbitMQ {version}");
         }
-        Self::name().to_owned()
+        "loopback".to_owned()
     }
 
-    /// The run's RabbitMQ, whatever was chosen.
+    /// The run's RabbitMQ, whatever the test stands on.
     pub(crate) async fn rabbitmq() -> Self {
         Self(Some(vhost().await))
     }

@@ -1,7 +1,7 @@
-//! Which store the nodes of a test have. A test is written once, `on_both_stores!` runs it on each of them, `on_rabbitmq_too!`
-//! with RabbitMQ as well; whatever makes a
-//! node in it asks [`url`] for the store's address. A test that was not told has SQLite, or with
-//! `LIENTHONG_TEST_STORE=postgres` a database.
+//! What the nodes of a test stand on. A test is written once: `embedded_and_grown!` runs it as a node is by default, on
+//! SQLite with the broker inside the process, and as it is when grown, on PostgreSQL with RabbitMQ; `on_both_stores!` runs
+//! it on either store with the broker inside the process, `on_rabbitmq_too!` on PostgreSQL with RabbitMQ besides. Whatever
+//! makes a node in it asks [`url`] for the store's address. A test that was not told is embedded.
 //!
 //! Included by test targets with `#[path = "../stores/mod.rs"] #[macro_use] mod stores;`.
 
@@ -77,15 +77,7 @@ pub(crate) fn postgres() -> Option<String> {
         lodging.databases.borrow_mut().push(database);
         Some(url)
     });
-    made.unwrap_or_else(|_| {
-        is_grown().then(|| {
-            // Who holds it until the test ends? Nobody here; it goes with the run's server.
-            let database = aside(async || Database::create().await);
-            let url = database.url();
-            std::mem::forget(database);
-            url
-        })
-    })
+    made.ok().flatten()
 }
 
 /// Whether the nodes of this test are to have RabbitMQ between them. To be asked by the test's own task.
@@ -93,11 +85,6 @@ pub(crate) fn is_on_rabbitmq() -> bool {
     LODGING
         .try_with(|lodging| lodging.back == Back::Grown)
         .unwrap_or(false)
-}
-
-/// What the nodes of a test that was not told have.
-pub(crate) fn name() -> &'static str {
-    if is_grown() { "PostgreSQL" } else { "SQLite" }
 }
 
 /// Whether all that the records of this store led to has come back to it: a broker does not count what it has handed out
@@ -120,13 +107,18 @@ pub(crate) async fn is_merged(url: &str) -> bool {
     on_the_way.await.is_ok_and(|count| count == 0)
 }
 
-/// Whether tests that were not told have a database.
-pub(crate) fn is_grown() -> bool {
-    match std::env::var("LIENTHONG_TEST_STORE").unwrap_or_default().as_str() {
-        "" | "sqlite" => false,
-        "postgres" => true,
-        other => panic!("LIENTHONG_TEST_STORE is {other:?}: say postgres or sqlite"),
+/// The same of all stores of this test.
+pub(crate) async fn all_merged() -> bool {
+    let urls = LODGING.try_with(|lodging| {
+        let databases = lodging.databases.borrow();
+        databases.iter().map(Database::url).collect::<Vec<_>>()
+    });
+    for url in urls.unwrap_or_default() {
+        if !is_merged(&url).await {
+            return false;
+        }
     }
+    true
 }
 
 /// Says what a run has shown, whether or not the test succeeds.
@@ -148,6 +140,24 @@ macro_rules! on_both_stores {
             $(#[tokio::test(flavor = "multi_thread")]
             async fn $test() {
                 crate::stores::on(crate::stores::Back::Postgres, super::$test()).await;
+            })*
+        }
+    };
+}
+
+/// The same as a node is by default, and on PostgreSQL with RabbitMQ.
+macro_rules! embedded_and_grown {
+    ($($test:ident)*) => {
+        mod embedded {
+            $(#[tokio::test(flavor = "multi_thread")]
+            async fn $test() {
+                crate::stores::on(crate::stores::Back::Sqlite, super::$test()).await;
+            })*
+        }
+        mod grown {
+            $(#[tokio::test(flavor = "multi_thread")]
+            async fn $test() {
+                crate::stores::on(crate::stores::Back::Grown, super::$test()).await;
             })*
         }
     };
