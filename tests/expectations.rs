@@ -8,7 +8,7 @@ use std::fs;
 use std::path::Path;
 
 use lienthong::demo::input::Input;
-use lienthong::demo::judge::{Beside, Expected, Verdict, expected, judge};
+use lienthong::demo::judge::{Beside, Expected, Verdict, expected, judge, judge_declarations};
 use serde_json::{Value, json};
 
 const FILES: &str = "https://motcua.example.vn";
@@ -125,6 +125,7 @@ fn by_hand() -> Vec<(String, Value, Vec<Value>, Value)> {
     let mut files: Vec<_> = fs::read_dir(folder)
         .unwrap()
         .map(|entry| entry.unwrap().path())
+        .filter(|path| path.is_file())
         .collect();
     files.sort();
     let read = files.iter().map(|file| {
@@ -178,6 +179,7 @@ fn leaves(value: &Value, pointer: &str, name: &str, found: &mut Vec<(String, Str
 /// Something else of the same kind.
 fn altered(value: &Value) -> Value {
     match value {
+        Value::Null => json!("x"),
         Value::String(text) => json!(format!("{text}x")),
         Value::Number(number) => json!(number.as_i64().unwrap() + 1),
         Value::Array(_) => json!([{"la": "x"}]),
@@ -215,8 +217,8 @@ fn all_shipped_dossiers_are_due_but_those_nobody_received() {
     let rows = final_rows(None);
     let verdict = judge(&rows, FILES, &Beside::default(), &[], &[]);
     assert!(verdict.refused.is_empty(), "{:?}", verdict.refused);
-    assert_eq!((verdict.expected, verdict.present, verdict.not_due), (58, 0, 2));
-    assert_eq!(verdict.missing.len(), 58);
+    assert_eq!((verdict.expected, verdict.present, verdict.not_due), (60, 0, 2));
+    assert_eq!(verdict.missing.len(), 60);
     let verdict = judge(&final_rows(Some(600)), FILES, &Beside::default(), &[], &[]);
     assert_eq!((verdict.expected, verdict.not_due), (580, 20));
 }
@@ -379,4 +381,86 @@ fn decomposed_letters_at_the_portal_are_a_difference() {
         fields(&judge(&[row], FILES, &Beside::default(), &[wrong], &log)),
         ["ChuHoSo"]
     );
+}
+
+/// Declarations written by hand, as the judicial records system must hold them: file name, declaration, the one-stop's row.
+fn declared_by_hand() -> Vec<(String, Value, Value)> {
+    let rows = final_rows(None);
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/expectations/declarations");
+    let files = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    let read = files.map(|file| {
+        let name = file.file_name().unwrap().to_string_lossy().into_owned();
+        let stated: Value = serde_json::from_str(&fs::read_to_string(file).unwrap()).unwrap();
+        let code = &stated["declarationWSForm"]["receiveNo"];
+        let row = rows.iter().find(|row| row["MaHoSo"] == *code).unwrap();
+        (name, stated, row.clone())
+    });
+    read.collect()
+}
+
+/// The same as the system keeps it: received, and its state read.
+fn kept(declaration: &Value) -> Value {
+    let mut kept = declaration.clone();
+    for (field, value) in [
+        ("ID", json!("a")),
+        ("DEC_STATUS_ID", json!(3)),
+        ("Lan", json!(1)),
+        ("DaDoc", json!(1)),
+    ] {
+        kept[field] = value;
+    }
+    kept
+}
+
+#[test]
+fn judge_expects_the_declarations_that_were_worked_out_by_hand_and_names_every_altered_field() {
+    let cases = declared_by_hand();
+    assert_eq!(cases.len(), 3);
+    let mut tried = 0;
+    for (name, declaration, row) in cases {
+        let rows = [row];
+        let (verdict, parked) = judge_declarations(&rows, &[kept(&declaration)], &[]);
+        assert!(verdict.is_clean(), "{name}: {verdict:?}");
+        assert_eq!(
+            (verdict.expected, verdict.present, parked),
+            (1, 1, vec![]),
+            "{name}"
+        );
+        let mut found = Vec::new();
+        leaves(&declaration, "", "", &mut found);
+        // These two say which dossier it is: with another one it is another's.
+        found.retain(|(_, field)| field != "idReceivedDec" && field != "declarationWSForm.receiveNo");
+        for (pointer, field) in found {
+            let mut wrong = declaration.clone();
+            let leaf = wrong.pointer_mut(&pointer).unwrap();
+            *leaf = altered(leaf);
+            let (verdict, _) = judge_declarations(&rows, &[kept(&wrong)], &[]);
+            assert_eq!(fields(&verdict), [field.as_str()], "{name}{pointer}");
+            tried += 1;
+        }
+        for pointer in ["/idReceivedDec", "/declarationWSForm/receiveNo"] {
+            let mut wrong = declaration.clone();
+            let leaf = wrong.pointer_mut(pointer).unwrap();
+            *leaf = altered(leaf);
+            let (verdict, _) = judge_declarations(&rows, &[kept(&wrong)], &[]);
+            assert!(
+                !verdict.is_clean() && !verdict.unexpected.is_empty(),
+                "{name}{pointer}"
+            );
+        }
+    }
+    assert!(tried > 150, "{tried}");
+}
+
+#[test]
+fn company_is_not_declared_and_waits_for_a_person_with_its_cause() {
+    let mut rows = final_rows(None);
+    rows.retain(|row| text(row, "MaTTHC").starts_with("2.000488") && text(row, "LoaiDoiTuong") == "2");
+    assert_eq!(rows.len(), 1);
+    let (verdict, parked) = judge_declarations(&rows, &[], &[]);
+    assert_eq!((verdict.expected, verdict.is_clean()), (0, true));
+    assert_eq!(parked, [("000.00.14.H56-230913-0001".to_owned(), "not-taken")]);
+    let declared = json!({"idReceivedDec": "2309130001", "declarationWSForm": {"receiveNo": "000.00.14.H56-230913-0001"}});
+    let (verdict, _) = judge_declarations(&rows, &[kept(&declared)], &[]);
+    assert_eq!(verdict.unexpected, ["2309130001"]);
 }

@@ -1,4 +1,4 @@
-//! The demo: sixty invented dossiers of a province go through a real node, its officials work on them, and a judge that
+//! The demo: sixty-two invented dossiers of a province go through a real node, its officials work on them, and a judge that
 //! shares no code with the bus says whether the national portal holds them completely and exactly once. On trial, both
 //! stand-ins answer late, fail, cut connections and lose sessions meanwhile, and the verdict must be the same.
 

@@ -5,6 +5,7 @@ use std::path::Path;
 
 use serde_json::{Map, Value, json};
 
+use super::judge::DEPARTMENT;
 use super::trial::Trial;
 use super::world::{DemoError, FILES};
 use crate::config::System;
@@ -79,7 +80,7 @@ pub(super) const MEMBERS: [Member; 5] = [
             ("client_secret", "JUDICIAL_RECORDS_CLIENT_SECRET"),
         ],
         stand_in: Map::new,
-        settings: || json!({}),
+        settings: || json!({"department": DEPARTMENT}),
     },
     Member {
         name: PORTAL,

@@ -148,7 +148,7 @@ async fn demo_with_faults_is_clean_on_every_store_and_broker() {
 }
 
 #[tokio::test]
-async fn sixty_shipped_dossiers_arrive_complete_and_once() {
+async fn sixty_two_shipped_dossiers_arrive_complete_and_once() {
     let ran = run(&["demo", "--json"]).await;
     assert_eq!(ran.code, 0, "{ran:?}");
     let report = ran.json();
@@ -168,37 +168,37 @@ async fn sixty_shipped_dossiers_arrive_complete_and_once() {
     for system in report["systems"].as_array().unwrap() {
         assert_eq!(keys(system), SYSTEM);
     }
-    assert_eq!(report["dossiers"], 60);
-    assert_eq!(system(&report, "one-stop"), ([60, 60, 0, 0, 0, 0], &json!({})));
+    assert_eq!(report["dossiers"], 62);
+    assert_eq!(system(&report, "one-stop"), ([62, 62, 0, 0, 0, 0], &json!({})));
     // Two are never received: a rejected one and one that nobody has looked at.
     assert_eq!(
         system(&report, "national-portal"),
-        ([58 + 12, 58 + 12, 0, 0, 0, 0], &json!({}))
+        ([60 + 12, 60 + 12, 0, 0, 0, 0], &json!({}))
     );
     assert_eq!(
         system(&report, "driving-licence"),
         ([12, 12, 0, 0, 0, 0], &json!({}))
     );
-    assert_eq!(system(&report, "population"), ([72, 72, 0, 0, 0, 0], &json!({})));
-    // Two agencies have given one number, and of one applicant nobody knows the number.
-    let by_hand = json!({"key-taken": 1, "mandatory-empty": 1});
+    assert_eq!(system(&report, "population"), ([74, 74, 0, 0, 0, 0], &json!({})));
+    // Two agencies have given one number, of one applicant nobody knows the number, and one is a company.
+    let by_hand = json!({"key-taken": 1, "mandatory-empty": 1, "not-taken": 1});
     assert_eq!(
         system(&report, "judicial-records"),
-        ([10, 10, 0, 0, 0, 2], &by_hand)
+        ([11, 11, 0, 0, 0, 3], &by_hand)
     );
     assert_eq!(
         report["identity"],
-        json!({"match": 52, "mismatch": 3, "not_applicable": 9, "not_found": 2, "weak_match": 6})
+        json!({"match": 53, "mismatch": 3, "not_applicable": 10, "not_found": 2, "weak_match": 6})
     );
     let avoided = &report["avoided"];
     assert_eq!(keys(avoided), ["judicial-records", "national-portal", "one-stop"]);
     // One was declared before it was rejected, one before it was withdrawn.
-    assert_eq!(avoided["judicial-records"]["records"], 12);
+    assert_eq!(avoided["judicial-records"]["records"], 13);
     assert_eq!(avoided["one-stop"]["records"], 12);
     let records = usize::try_from(avoided["national-portal"]["records"].as_u64().unwrap()).unwrap();
     // Beside what the one-stop's officials did: three times what four licence dossiers go through (3, 2, 1 and no step), and
-    // both states of the certificate that is issued.
-    assert_eq!(records - 70 - progress(), 3 * 6 + 2);
+    // both states of the two certificates that are issued.
+    assert_eq!(records - 72 - progress(), 3 * 6 + 4);
     assert_eq!(keys(&report["latency_ms"]), ["p50", "p99"]);
     let latency = |key: &str| report["latency_ms"][key].as_i64().unwrap();
     assert!(latency("p50") <= latency("p99"));

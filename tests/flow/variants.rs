@@ -35,7 +35,7 @@ async fn whole_flow_through(variant: &str) {
 
     let verdict = verdict_for(&world, &finals().await);
     assert!(verdict.is_clean(), "{verdict:?}");
-    assert_eq!((verdict.expected, verdict.present), (58, 58));
+    assert_eq!((verdict.expected, verdict.present), (60, 60));
     let [looked_up, ..] = calls(&world);
     assert_eq!(looked_up, 0, "there is nothing to look up with");
     let calls = world.portal().calls();

@@ -157,7 +157,7 @@ mod tests {
 
     #[test]
     fn clones_are_acted_on_as_their_originals_are() {
-        let input = Input::load(None, Some(61)).unwrap();
+        let input = Input::load(None, Some(63)).unwrap();
         let acts = |n: usize| -> Vec<Value> {
             let own = input
                 .script
@@ -166,10 +166,10 @@ mod tests {
             own.map(|act| act["HanhDong"].clone()).collect()
         };
         assert!(!acts(0).is_empty());
-        assert_eq!(acts(0), acts(60));
+        assert_eq!(acts(0), acts(62));
         assert_ne!(
             input.dossiers[0]["SoGiayToChuHoSo"],
-            input.dossiers[60]["SoGiayToChuHoSo"]
+            input.dossiers[62]["SoGiayToChuHoSo"]
         );
     }
 

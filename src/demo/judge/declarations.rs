@@ -3,16 +3,20 @@
 
 use std::collections::BTreeMap;
 
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
-use super::reading::{list, mandatory, moment, procedure_root, text};
-use super::{Difference, Duplicate, Expected, Verdict, expected};
+use super::expected::phone;
+use super::reading::{list, moment, procedure_root, stated, text, yes};
+use super::{Difference, Duplicate, Expected, Verdict, compare, expected};
 
 /// Root of the procedure whose dossiers are declared.
 const PROCEDURE: &str = "2.000488";
 
 /// The id that senders write when they know none; it is nobody's.
 const NOBODY: &str = "000000001";
+
+/// The province's Department of Justice in the ministry's list of agencies.
+pub(in crate::demo) const DEPARTMENT: u64 = 3838;
 
 /// A delivery that must end with a person: code of the dossier and cause.
 pub type Parked = (String, &'static str);
@@ -128,64 +132,202 @@ fn is_declared(row: &Value) -> bool {
         && matches!(expected(row, ""), Expected::Due { .. })
 }
 
-/// The fields of its declaration that the dossier fixes for good; or the cause for which it rightly waits for a person.
+/// The declaration of a dossier, every field; or the cause for which it rightly waits for a person.
 fn declaration(row: &Value) -> Result<Value, &'static str> {
-    let read = |field| text(row, field).unwrap_or_default();
-    if read("LoaiDoiTuong") != "1" {
+    if read(row, "LoaiDoiTuong") != "1" {
         return Err("not-taken");
     }
-    let number = read("SoGiayToChuHoSo");
-    let phone: String = read("SoDienThoai").chars().filter(char::is_ascii_digit).collect();
-    let gender = match read("GioiTinhChuHoSo").as_str() {
+    let code = needed(read(row, "MaHoSo"))?;
+    let parts: Vec<&str> = code.rsplit('-').take(2).collect();
+    let mandator = mandator(row)?;
+    let mut form = person(row)?;
+    form.extend(request(row, !mandator.is_null())?);
+    let stays = list(&row["EForm"], "quaTrinhCuTru").unwrap_or_default().iter();
+    Ok(json!({
+        "idMinistryJustice": DEPARTMENT,
+        "idReceivedDec": format!("{}{}", parts[1], parts[0]),
+        "dateReceivedDec": day(&read(row, "NgayTiepNhan")),
+        "datePromissoryDec": day(&read(row, "NgayHenTra")),
+        "idMoneyReceipt": "",
+        "declarationWSForm": form,
+        "residenceWSForm": stays.map(stay).collect::<Vec<_>>(),
+        "mandatorWSForm": mandator,
+    }))
+}
+
+/// The part of the form that says whose records are asked for.
+fn person(row: &Value) -> Result<Map<String, Value>, &'static str> {
+    let form = &row["EForm"];
+    let gender = match read(row, "GioiTinhChuHoSo").as_str() {
         "Nam" => 1,
         "Nữ" => 0,
         _ => return Err("mandatory-empty"),
     };
-    if number.is_empty() || number == NOBODY || phone.is_empty() {
+    let (paper, number) = paper(row, "ChuHoSo").ok_or("mandatory-empty")?;
+    // Of nationalities one is known.
+    let nationality = match needed(as_stated(form, "quocTich"))?.as_str() {
+        "VN" => 3106,
+        _ => return Err("table-missing-entry"),
+    };
+    Ok(object(json!({
+        "fullName": needed(read(row, "ChuHoSo"))?,
+        "genderId": gender,
+        "birthDateStr": needed(read(row, "NgaySinhChuHoSo"))?,
+        "birthPlace": as_stated(form, "noiSinh"),
+        "nationalityId": nationality,
+        // Of ethnic groups one is known; the others go as unknown.
+        "ethnicId": if form["danToc"] == "01" { 55305 } else { -1 },
+        "residence": as_stated(form, "thuongTru"),
+        "reRegionId": -1,
+        "residenceTemporary": as_stated(form, "tamTru"),
+        "rtRegionId": -1,
+        "idTypeId": paper,
+        "identifyNo": number,
+        "idIssueDate": "",
+        "idIssuePlace": "",
+        "dadName": as_stated(&form["cha"], "hoTen"),
+        "dadDob": as_stated(&form["cha"], "namSinh"),
+        "momName": as_stated(&form["me"], "hoTen"),
+        "momDob": as_stated(&form["me"], "namSinh"),
+        "partnerName": as_stated(&form["voChong"], "hoTen"),
+        "partnerDob": as_stated(&form["voChong"], "namSinh"),
+        "otherName": "",
+        "phone": needed(phone(&read(row, "SoDienThoai")))?,
+        "email": read(row, "Email"),
+    })))
+}
+
+/// The part of the form that says what is asked for and how it is handed over.
+fn request(row: &Value, delegated: bool) -> Result<Map<String, Value>, &'static str> {
+    let form = &row["EForm"];
+    let submitted = Some(read(row, "NgayNopHoSo")).filter(|at| !at.is_empty());
+    let by_post = read(row, "HinhThucTra") == "1";
+    let copies: u64 = needed(as_stated(form, "soLuongCap"))?
+        .parse()
+        .map_err(|_| "bad-value")?;
+    let certificate = match needed(as_stated(form, "loaiPhieu"))?.as_str() {
+        "So1" => 1,
+        "So2" => 2,
+        _ => return Err("table-missing-entry"),
+    };
+    Ok(object(json!({
+        "ministryJusticeId": DEPARTMENT,
+        "declareDate": day(&submitted.unwrap_or_else(|| read(row, "NgayTiepNhan"))),
+        "declareTypeId": if delegated { 3845 } else { 3846 },
+        "requestQty": copies,
+        "requestQtyAdd": 0,
+        "objectRequestId": 72,
+        "agencyRequestId": -1,
+        "regionRequestId": -1,
+        "formType": certificate,
+        "isBanPosition": form["yeuCauCDNCV"],
+        "delivery": u8::from(by_post),
+        "deliveryAddress": if by_post { read(row, "DiaChiChuHoSo") } else { String::new() },
+        "deliveryDistrict": "",
+        "note": "",
+        "purpose": as_stated(form, "mucDich"),
+        "receiveNo": read(row, "MaHoSo"),
+        "declarationPortalID": "",
+    })))
+}
+
+/// Where the person has lived; who is still there lives there until now.
+fn stay(stated: &Value) -> Value {
+    let end = Some(as_stated(stated, "denThangNam")).filter(|end| !end.is_empty());
+    json!({
+        "fromDateStr": as_stated(stated, "tuThangNam"),
+        "toDateStr": end.unwrap_or_else(|| "nay".to_owned()),
+        "residencePlace": as_stated(stated, "diaChiCuTru"),
+        "jobName": as_stated(stated, "ngheNghiep"),
+        "workPlace": as_stated(stated, "noiLamViec"),
+    })
+}
+
+/// Who declares for the applicant, if somebody does; a delegated declaration without a name is not taken.
+fn mandator(row: &Value) -> Result<Value, &'static str> {
+    let form = &row["EForm"];
+    let has = yes(row, "UyQuyen").unwrap_or_default();
+    if !has && !yes(form, "uyQuyen").unwrap_or_default() {
+        return Ok(Value::Null);
+    }
+    if !has || read(row, "HoTenNguoiUyQuyen").is_empty() {
         return Err("mandatory-empty");
     }
-    let form = &row["EForm"];
-    let code = mandatory(row, "MaHoSo").map_err(|_| "mandatory-empty")?;
-    let received: Vec<&str> = code.rsplit('-').take(2).collect();
-    let stays = list(form, "quaTrinhCuTru").unwrap_or_default().iter();
+    let (paper, number) = paper(row, "NguoiUyQuyen").unwrap_or((-1, String::new()));
     Ok(json!({
-        "idReceivedDec": format!("{}{}", received[1], received[0]),
-        "declarationWSForm": {
-            "fullName": read("ChuHoSo"),
-            "genderId": gender,
-            "birthDateStr": read("NgaySinhChuHoSo"),
-            "idTypeId": match read("LoaiGiayToChuHoSo").as_str() { "CCCD" => 3, "CMND" => 1, _ => 0 },
-            "identifyNo": number,
-            "phone": phone,
-            "formType": if form["loaiPhieu"] == "So2" { 2 } else { 1 },
-            "requestQty": form["soLuongCap"],
-            "isBanPosition": form["yeuCauCDNCV"],
-            "purpose": text(form, "mucDich").unwrap_or_default(),
-            "receiveNo": code,
-        },
-        "residenceWSForm": stays.map(|stay| json!({
-            "fromDateStr": text(stay, "tuThangNam").unwrap_or_default(),
-            "residencePlace": text(stay, "diaChiCuTru").unwrap_or_default(),
-        })).collect::<Vec<_>>(),
+        "fullName": read(row, "HoTenNguoiUyQuyen"),
+        "genderId": -1,
+        "birthDateStr": "",
+        "birthPlaceId": -1,
+        "residence": read(row, "DiaChiNguoiUyQuyen"),
+        "regionId": -1,
+        "idTypeId": paper,
+        "identifyNo": number,
+        "idIssueDate": "",
+        "idIssuePlace": "",
+        "mandatorRelation": "",
+        "mandatorDate": "",
     }))
+}
+
+/// Kind and number of the identity paper of `whom`, where one is known.
+fn paper(row: &Value, whom: &str) -> Option<(i8, String)> {
+    let number = text(row, &format!("SoGiayTo{whom}")).unwrap_or_default();
+    let kind = match text(row, &format!("LoaiGiayTo{whom}")).ok()?.as_str() {
+        "CCCD" => 3,
+        "CMND" => 1,
+        "HC" => 0,
+        _ => return None,
+    };
+    (!number.is_empty() && number != NOBODY).then_some((kind, number))
+}
+
+/// A column of the row; empty if there is none.
+fn read(row: &Value, field: &str) -> String {
+    text(row, field).unwrap_or_default()
+}
+
+/// A field of the procedure's own form, blanks as they are.
+fn as_stated(form: &Value, field: &str) -> String {
+    stated(form, field).unwrap_or_default()
+}
+
+/// A text without which nothing is declared.
+fn needed(text: String) -> Result<String, &'static str> {
+    if text.is_empty() {
+        Err("mandatory-empty")
+    } else {
+        Ok(text)
+    }
+}
+
+fn object(value: Value) -> Map<String, Value> {
+    match value {
+        Value::Object(fields) => fields,
+        _ => Map::new(),
+    }
+}
+
+/// The day of a local date-time, dd/MM/yyyy; empty for none.
+fn day(at: &str) -> String {
+    match (at.get(..4), at.get(4..6), at.get(6..8)) {
+        (Some(year), Some(month), Some(day)) => format!("{day}/{month}/{year}"),
+        _ => String::new(),
+    }
 }
 
 /// Names of the fields in which the declaration is not as it must be, and of what was decided there and is not known at the
 /// one-stop.
 fn differences(declaration: &Value, held: &Value, row: &Value) -> Vec<String> {
-    let mut fields = Vec::new();
-    let form = declaration["declarationWSForm"].as_object().into_iter().flatten();
-    fields.extend(
-        form.filter(|(field, value)| held["declarationWSForm"][field.as_str()] != **value)
-            .map(|(field, _)| field.clone()),
-    );
-    let stays = |whole: &Value| {
-        let stays = whole["residenceWSForm"].as_array().cloned().unwrap_or_default();
-        let of = |stay: &Value| (stay["fromDateStr"].clone(), stay["residencePlace"].clone());
-        stays.iter().map(of).collect::<Vec<_>>()
-    };
-    if stays(declaration) != stays(held) {
-        fields.push("residenceWSForm".to_owned());
+    // Beside what was declared the system keeps what became of it.
+    let own = declaration.as_object().into_iter().flatten();
+    let declared: Value = own
+        .map(|(field, _)| (field.clone(), held[field.as_str()].clone()))
+        .collect();
+    let mut fields = compare::fields(declaration, &declared);
+    // A day that a supplement has put off is not told: version 1 has no call for a change.
+    if !text(row, "NgayBoSung").unwrap_or_default().is_empty() {
+        fields.retain(|field| field != "datePromissoryDec");
     }
     let status = text(row, "TrangThaiHoSoId").unwrap_or_default();
     if held["DEC_STATUS_ID"] == 5 && !matches!(status.as_str(), "9" | "10") {
@@ -240,7 +382,7 @@ mod tests {
         let mut mixed = held(first);
         mixed["declarationWSForm"]["fullName"] = second["ChuHoSo"].clone();
         let (verdict, _) = judge_declarations(&rows, &[mixed], &[]);
-        assert_eq!(verdict.different[0].field, "fullName");
+        assert_eq!(verdict.different[0].field, "declarationWSForm.fullName");
     }
 
     #[test]
@@ -295,7 +437,7 @@ mod tests {
         moved["residenceWSForm"][0]["residencePlace"] = json!("khác");
         assert_eq!(
             fields(&judge_declarations(&rows, &[moved], &[]).0),
-            ["residenceWSForm"]
+            ["residenceWSForm.residencePlace"]
         );
     }
 }

@@ -230,7 +230,7 @@ fn first_filled(event: &Value, fields: [&str; 2]) -> Read<String> {
 }
 
 /// A number as it is dialled: officers type dots and blanks between the digits.
-fn phone(stated: &str) -> String {
+pub(super) fn phone(stated: &str) -> String {
     stated
         .chars()
         .filter(|letter| !matches!(letter, '.' | ' '))

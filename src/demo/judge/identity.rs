@@ -102,7 +102,7 @@ mod tests {
     use crate::demo::province::register;
 
     /// Worked out by hand from `dossiers.jsonl` and `register.jsonl`: everybody else who has a number is a match.
-    const OTHERWISE: [(&str, &str, &[&str]); 20] = [
+    const OTHERWISE: [(&str, &str, &[&str]); 21] = [
         ("H56.07-260322-0001", "not_applicable", &[]),   // a passport
         ("H56.30-260511-0001", "not_applicable", &[]),   // a company
         ("H56.30-260505-0001", "weak_match", &["name"]), // Hoà, Hòa
@@ -123,6 +123,7 @@ mod tests {
         ("H56.22.17-260503-0001", "not_found", &[]),
         ("000.17.22.H56-230719-0001", "weak_match", &["name"]),
         ("000.00.07.H56-230926-0001", "mismatch", &["name", "birth_date"]),
+        ("000.00.14.H56-230913-0001", "not_applicable", &[]), // a company
     ];
 
     #[test]

@@ -21,6 +21,7 @@ use std::collections::btree_map::Entry;
 use serde::Serialize;
 use serde_json::{Value, json};
 
+pub(super) use declarations::DEPARTMENT;
 pub use declarations::{Parked, judge_declarations};
 pub use expected::{Expected, expected};
 pub use identity::{outcome as identity, told_of_check};
