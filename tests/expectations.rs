@@ -8,7 +8,10 @@ use std::fs;
 use std::path::Path;
 
 use lienthong::demo::input::Input;
-use lienthong::demo::judge::{Beside, Expected, Verdict, expected, judge, judge_declarations};
+use lienthong::demo::judge::{
+    Beside, DECLARATION, Expected, Form, ONE_STOP_DOSSIER, PORTAL_DOSSIER, PORTAL_PROGRESS, Verdict, avoided,
+    expected, judge, judge_declarations,
+};
 use serde_json::{Value, json};
 
 const FILES: &str = "https://motcua.example.vn";
@@ -463,4 +466,39 @@ fn company_is_not_declared_and_waits_for_a_person_with_its_cause() {
     let declared = json!({"idReceivedDec": "2309130001", "declarationWSForm": {"receiveNo": "000.00.14.H56-230913-0001"}});
     let (verdict, _) = judge_declarations(&rows, &[kept(&declared)], &[]);
     assert_eq!(verdict.unexpected, ["2309130001"]);
+}
+
+#[test]
+fn typing_that_was_spared_is_what_a_hand_counts_in_the_form_of_each_system() {
+    let by_name = |name: &str| by_hand().into_iter().find(|case| case.0 == name).unwrap();
+    // MaHoSo MaTTHC KenhThucHien ChuHoSo LoaiDoiTuong, kind and number of the applicant, Email SoDienThoai TrichYeuHoSo NgayNopHoSo
+    // NgayTiepNhan NgayHenTra TrangThaiHoSo HinhThuc NgayTuChoi DonViXuLy, two papers, three of a fee; of a step officer, words
+    // and state.
+    let (_, portal, log, _) = by_name("by-post-dependent-unit-rejected.json");
+    assert_eq!(fields_of(PORTAL_DOSSIER, &[portal]), 5 + 2 + 10 + 2 + 3);
+    assert_eq!(fields_of(PORTAL_PROGRESS, &log), 3 + 3);
+    // Number and two days; the person 10, the family 6, the request 12; two stays of 5; of the delegate name, address, paper and
+    // number.
+    let declared: BTreeMap<String, Value> = declared_by_hand()
+        .into_iter()
+        .map(|(name, declaration, _)| (name, kept(&declaration)))
+        .collect();
+    let count = |name: &str| fields_of(DECLARATION, std::slice::from_ref(&declared[name]));
+    assert_eq!(count("delegated-by-post.json"), 3 + 10 + 6 + 12 + 2 * 5 + 4);
+    // No temporary address, no known ethnic group, no spouse, no place of work of a pupil, nobody else.
+    assert_eq!(
+        count("number-of-two-agencies-department.json"),
+        3 + 8 + 4 + 12 + 4 + 5
+    );
+    // Procedure, agency, channel, way out, summary; person 6, address 4; two days; a paper; of the form five, and of the licence
+    // that is there six of seven. What the one-stop does with it later is not typed into this form.
+    let row = serde_json::from_str(include_str!("expectations/one-stop/licence.json")).unwrap();
+    assert_eq!(fields_of(ONE_STOP_DOSSIER, &[row]), 5 + 6 + 4 + 2 + 1 + 5 + 6);
+}
+
+/// The fields of these records that nobody had to type.
+fn fields_of(form: Form, records: &[Value]) -> usize {
+    let spared = avoided(form, records);
+    assert_eq!(spared.records, records.len());
+    spared.fields
 }

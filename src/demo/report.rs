@@ -26,7 +26,7 @@ pub struct Report {
     pub systems: Vec<System>,
     /// How the checks of applicants came out, and how often.
     pub identity: BTreeMap<String, usize>,
-    /// What no clerk typed, by system.
+    /// What no clerk typed or picked from a list, by system: records and the filled fields of that system's form.
     pub avoided: BTreeMap<String, Avoided>,
     /// From the answer to the webhook to the target's commit of a new record.
     pub latency_ms: Latency,
@@ -179,12 +179,19 @@ impl Report {
             avoided: [
                 (
                     "national-portal",
-                    judge::avoided(dossiers.iter().chain(&progress)),
+                    judge::avoided(judge::PORTAL_DOSSIER, &dossiers)
+                        + judge::avoided(judge::PORTAL_PROGRESS, &progress),
                 ),
-                (JUDICIAL_RECORDS, judge::avoided(&declarations)),
+                (
+                    JUDICIAL_RECORDS,
+                    judge::avoided(judge::DECLARATION, &declarations),
+                ),
                 (
                     "one-stop",
-                    judge::avoided(held.iter().filter(|row| row["MaHoSoNguon"].is_string())),
+                    judge::avoided(
+                        judge::ONE_STOP_DOSSIER,
+                        held.iter().filter(|row| row["MaHoSoNguon"].is_string()),
+                    ),
                 ),
             ]
             .map(|(system, avoided)| (system.to_owned(), avoided))

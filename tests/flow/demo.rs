@@ -242,6 +242,7 @@ async fn people_read_a_table_and_a_verdict() {
         "PARKED",
         "one-stop",
         "national-portal",
+        "A field is what that system's form asks a clerk for",
         "once and true",
     ] {
         assert!(ran.out.contains(said), "{said:?} in {}", ran.out);

@@ -7,6 +7,7 @@
 //!
 //! A verdict names dossier codes and field names, never a value of a record.
 
+mod avoided;
 mod compare;
 mod declarations;
 mod expected;
@@ -21,6 +22,7 @@ use std::collections::btree_map::Entry;
 use serde::Serialize;
 use serde_json::{Value, json};
 
+pub use avoided::{Avoided, DECLARATION, Form, ONE_STOP_DOSSIER, PORTAL_DOSSIER, PORTAL_PROGRESS, avoided};
 pub(super) use declarations::DEPARTMENT;
 pub use declarations::{Parked, judge_declarations};
 pub use expected::{Expected, expected};
@@ -108,15 +110,6 @@ pub struct Difference {
     /// Name of the field, `TaiLieuNop.DuocSoHoa` in a list; `progress` if a whole progress entry is not there, and
     /// `progress.NguoiXuLy` for a field of one.
     pub field: String,
-}
-
-/// Re-typing that the bus has spared the clerks.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
-pub struct Avoided {
-    /// Records, dossiers and progress entries alike.
-    pub records: usize,
-    /// Fields of those records that are filled.
-    pub fields: usize,
 }
 
 /// What other systems know of the dossiers.
@@ -286,28 +279,6 @@ pub fn judge_one_stop(stated: &[Value], rows: &[Value]) -> Verdict {
     verdict
 }
 
-/// Counts records that nobody had to type again, and the filled fields in them.
-#[must_use]
-pub fn avoided<'a>(records: impl IntoIterator<Item = &'a Value>) -> Avoided {
-    records
-        .into_iter()
-        .fold(Avoided::default(), |sum, record| Avoided {
-            records: sum.records + 1,
-            fields: sum.fields + filled(record),
-        })
-}
-
-/// Leaves that say something: neither null nor empty text.
-fn filled(value: &Value) -> usize {
-    match value {
-        Value::Null => 0,
-        Value::String(text) => usize::from(!text.is_empty()),
-        Value::Bool(_) | Value::Number(_) => 1,
-        Value::Array(list) => list.iter().map(filled).sum(),
-        Value::Object(map) => map.values().map(filled).sum(),
-    }
-}
-
 /// The code under which a record stands, empty if it has none.
 fn code_of(record: &Value) -> String {
     record
@@ -376,19 +347,5 @@ mod tests {
         );
         assert_eq!(verdict.different, [field("Email")]);
         assert!(!verdict.pass(&step("2")));
-    }
-
-    #[test]
-    fn only_filled_fields_count_as_avoided_typing() {
-        let dossiers =
-            [json!({"MaHoSo": "A", "Fax": "", "TaiLieuNop": [{"DuocSoHoa": "1", "MaKetQuaThayThe": ""}]})];
-        let progress = [json!({"MaHoSo": "A", "TrangThai": "4"})];
-        assert_eq!(
-            avoided(dossiers.iter().chain(&progress)),
-            Avoided {
-                records: 2,
-                fields: 4
-            }
-        );
     }
 }
