@@ -1,21 +1,20 @@
-//! Systems that share nothing with this house, its stand-ins included: a population database by spyne, judicial records by
-//! pydantic, a portal by JSON Schema (`tests/peers`), each written from the descriptions of the real ones. What the shipped
+//! Systems that share nothing with this house, its stand-ins included: a population database by spyne, judicial records (both
+//! versions) by pydantic, a portal by JSON Schema (`tests/peers`), each written from the descriptions of the real ones. What the shipped
 //! adapters say must please them, and what they answer must be understood.
 
+mod certificates;
 mod peer;
+mod province;
 mod strict;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
+use lienthong::demo::SECRETS;
 use lienthong::demo::input::Input;
-use lienthong::demo::judge::{
-    Beside, Expected, Parked, Verdict, expected, identity, judge, judge_declarations,
-};
-use lienthong::demo::{FILES, SECRETS};
+use lienthong::demo::judge::{Parked, Verdict, expected, identity, judge_declarations};
 use lienthong::sandbox::{Options, Sandbox};
 use serde_json::{Value, json};
-use unicode_normalization::UnicodeNormalization;
 
 use self::peer::{Peer, REGISTER, Site, secret};
 use crate::support::until;
@@ -77,6 +76,15 @@ fn portal(more: &Value) -> Peer {
     Peer::start("portal", options, more)
 }
 
+/// The portal behind a gateway or a façade of the province. A gateway has its addresses from whoever runs it.
+fn portal_behind(way: &str, more: &Value) -> Peer {
+    let options = json!({
+        "way": way, "client": secret("NATIONAL_PORTAL_CLIENT_ID"), "secret": secret("NATIONAL_PORTAL_CLIENT_SECRET"), "calls": 25,
+        "addresses": {"add": "/them-moi", "update": "/cap-nhat", "progress": "/tien-do"},
+    });
+    Peer::start("portal", options, more)
+}
+
 /// None of the dossiers names an officer, and the limits of the real register would make a long story of it.
 fn of_population() -> Value {
     json!({"officer": "bo-phan-mot-cua", "rate": "500/s", "officer_rate": "100000/day"})
@@ -105,24 +113,6 @@ async fn one_stop(folder: &Path, webhook: &str, before: Option<Sandbox>) -> Sand
     }
     let adapter = Path::new(env!("CARGO_MANIFEST_DIR")).join("adapters/one-stop");
     Sandbox::start(&adapter, options).await.unwrap()
-}
-
-/// What the judge says of the portal, given what the one-stop holds.
-async fn verdict(one_stop: &Sandbox, portal: &Peer) -> Verdict {
-    let shown = portal.shown().await;
-    let held = one_stop.rows("HoSo");
-    let register = register();
-    let beside = Beside {
-        register: &register,
-        ..Beside::default()
-    };
-    judge(
-        &held,
-        FILES,
-        &beside,
-        list(&shown, "dossiers"),
-        list(&shown, "progress"),
-    )
 }
 
 /// What the judge says of the declarations, and which dossiers rightly wait for a person.
@@ -189,213 +179,12 @@ fn declared(shown: &Value) -> BTreeMap<String, (i64, bool)> {
         .collect()
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn province_comes_out_right_between_systems_that_others_wrote() {
-    let rows = dossiers();
-    let register = register();
-    let population = population("gateway", &json!({"busy": 3}));
-    let judicial = judicial_records(&json!({}));
-    let portal = portal(&json!({"lose": 3}));
-    let folder = tempfile::tempdir().unwrap();
-    let one_stop_before = one_stop(folder.path(), "", None).await;
-    let hosted = [
-        ("population", None, population.url.as_str(), of_population()),
-        ("judicial-records", None, judicial.url.as_str(), json!({})),
-        ("national-portal", None, portal.url.as_str(), json!({})),
-    ];
-    let site = Site::start(&one_stop_before.url(), &hosted).await;
-    let one_stop = one_stop(folder.path(), &site.hook(), Some(one_stop_before)).await;
-
-    // Clerks have typed some in at the portal, where a search does not show them yet.
-    let typed: Vec<&Value> = rows
-        .iter()
-        .filter(|row| {
-            row["MaHoSoKhac"] == "" && row["LoaiGiayToChuHoSo"] == "CCCD" && row["NgayTiepNhan"] != ""
-        })
-        .take(4)
-        .collect();
-    for row in &typed {
-        let Expected::Due { mut item, .. } = expected(row, FILES) else {
-            panic!("{} is due", code(row));
-        };
-        item["TrichYeuHoSo"] = json!("gõ tay");
-        portal.told(&json!({"typed": item, "unseen": 1})).await;
-    }
-    for row in &rows {
-        one_stop.insert("HoSo", row.clone()).await.unwrap();
-    }
-
-    // The register: every applicant as the judge has it, and each question taken by its schema.
-    for row in &rows {
-        let (outcome, fields) = identity(row, &register);
-        let fields: Vec<String> = fields.into_iter().map(str::to_owned).collect();
-        assert_eq!(
-            checked(&site, code(row)).await,
-            (outcome.to_owned(), fields),
-            "{}",
-            code(row)
-        );
-    }
-    site.rest().await;
-    let shown = population.shown().await;
-    content(&shown_but_busy(&shown));
-    let applicable = rows
-        .iter()
-        .filter(|row| identity(row, &register).0 != "not_applicable")
-        .count();
-    assert_eq!(
-        list(&shown, "asked").len(),
-        applicable + 3,
-        "once each, and again where it was busy"
-    );
-    assert!(
-        shown["tokens_lost"].as_u64() > Some(0),
-        "it has taken tokens back"
-    );
-
-    // The portal: every dossier and every step once and as it must be.
-    let judged = verdict(&one_stop, &portal).await;
-    assert!(judged.is_clean() && judged.refused.is_empty(), "{judged:#?}");
-    assert_eq!((judged.expected, judged.not_due), (58, 4));
-    let shown = portal.shown().await;
-    content(&shown);
-    assert_eq!(shown["exists"], 4, "clerks had typed as many");
-    assert_eq!(shown["lost"]["answers"], 3);
-    assert!(
-        shown["lost"]["sessions"].as_u64() > Some(0),
-        "it has closed sessions"
-    );
-    in_order_of_time(list(&shown, "progress"));
-
-    // Judicial records: each once, under its own number and name; of the two of one number one, whole.
-    let shown = judicial.until("all is declared and read", |shown| {
-        let declared = declared(shown);
-        declared.len() == to_declare(&rows).len() + 1 && declared.values().all(|(_, read)| *read)
-    });
-    let shown = shown.await;
-    let due = to_declare(&rows);
-    let mut first = None;
-    for entry in list(&shown, "declarations") {
-        let body = &entry["body"];
-        let form = &body["declarationWSForm"];
-        let number = body["idReceivedDec"].as_str().unwrap();
-        let row = due.get(number).copied().unwrap_or_else(|| {
-            let row = rows
-                .iter()
-                .find(|row| form["receiveNo"] == row["MaHoSo"])
-                .unwrap();
-            assert!(
-                COLLIDING.contains(&code(row)),
-                "{} is not to be declared",
-                code(row)
-            );
-            first = Some(code(row).to_owned());
-            row
-        });
-        for (there, here) in [
-            ("fullName", "ChuHoSo"),
-            ("identifyNo", "SoGiayToChuHoSo"),
-            ("birthDateStr", "NgaySinhChuHoSo"),
-            ("receiveNo", "MaHoSo"),
-        ] {
-            let stated: String = row[here].as_str().unwrap().nfc().collect();
-            assert_eq!(form[there], json!(stated), "{}: {there}", code(row));
-        }
-        let links = site.replica(code(row)).await.unwrap().dossier.view()["links"]["judicial-records"].take();
-        assert_eq!(links, json!([entry["id"]]));
-    }
-    let first = first.expect("one of the two of one number");
-    let second = COLLIDING.into_iter().find(|code| *code != first).unwrap();
-    assert_eq!(
-        list(&shown, "refused").len(),
-        1,
-        "the second of one number: {shown}"
-    );
-    let before = site.replica(second).await.unwrap().dossier;
-    let (judged, left) = declarations_judged(&one_stop, &shown);
-    assert!(judged.is_clean(), "{judged:#?}");
-    let letters = site.dead_letters().await;
-    assert!(letters.iter().all(|letter| letter.system == "judicial-records"));
-    let parked: BTreeSet<(String, &str)> = letters
-        .iter()
-        .map(|letter| (letter.dossier.clone().unwrap(), letter.cause.code.as_str()))
-        .collect();
-    assert_eq!(parked, left);
-    assert_eq!(left.len(), 3, "the second of one number, who has none, and a company");
-
-    // Its officials work, and everybody hears.
-    for (state, day) in [(4, ""), (5, "30/06/2026")] {
-        for number in declared(&shown).keys() {
-            judicial
-                .told(&json!({"number": number, "state": state, "day": day}))
-                .await;
-        }
-        let all_read = judicial.until("every state is read", |shown| {
-            declared(shown).values().all(|(at, read)| *at == state && *read)
-        });
-        all_read.await;
-    }
-    for code in due.values().map(|row| code(row)).chain([first.as_str()]) {
-        until(
-            &format!("{code} is completed, here and at the one-stop"),
-            async || {
-                let dossier = site.replica(code).await?.dossier;
-                let log = dossier.view()["status_log"].take();
-                let heard = |value: &str| {
-                    let entries = log.as_array().unwrap().iter();
-                    entries
-                        .filter(|entry| entry["system"] == "judicial-records" && entry["value"] == value)
-                        .count()
-                };
-                let told = one_stop
-                    .rows("HoSo")
-                    .iter()
-                    .any(|row| row["MaHoSo"] == code && row["TrangThaiHoSoId"] == 9);
-                let all = dossier.status()?.value == "completed"
-                    && heard("in_progress") == 1
-                    && heard("completed") == 1;
-                (told && all).then_some(())
-            },
-        )
-        .await;
-    }
-    until("the one-stop has told of it", async || {
-        (one_stop.unsent() == 0).then_some(())
-    })
-    .await;
-    site.rest().await;
-    assert_eq!(
-        site.replica(second).await.unwrap().dossier,
-        before,
-        "nothing of the first reaches the second"
-    );
-    let judged = verdict(&one_stop, &portal).await;
-    assert!(judged.is_clean(), "{judged:#?}");
-    content(&portal.shown().await);
-    assert_eq!(list(&judicial.shown().await, "refused").len(), 1);
-    let (judged, now) = declarations_judged(&one_stop, &judicial.shown().await);
-    assert!(judged.is_clean(), "{judged:#?}");
-    assert_eq!((judged.present, now), (due.len() + 1, left));
-    one_stop.stop().await;
-    site.stop().await;
-}
-
 /// The same without the word for being busy.
 fn shown_but_busy(shown: &Value) -> Value {
     let refused = list(shown, "refused")
         .iter()
         .filter(|reason| **reason != "server error");
     json!({"refused": refused.collect::<Vec<_>>()})
-}
-
-/// Steps of a dossier that were all known at once come in the order of their times.
-fn in_order_of_time(steps: &[Value]) {
-    let mut last: BTreeMap<&str, &str> = BTreeMap::new();
-    for step in steps {
-        let at = step["ThoiDiemXuLy"].as_str().unwrap();
-        let before = last.insert(code(step), at);
-        assert!(before.is_none_or(|before| before <= at), "{step}");
-    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

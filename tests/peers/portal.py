@@ -1,10 +1,12 @@
-"""The national portal as its own adapter shows it: sessions, and items that must fit a JSON Schema, name by name, code by
-code, each value a text unless the guide says otherwise.
+"""The national portal in each of the ways in which provinces meet it, with items that must fit a JSON Schema, name by name,
+code by code, each value a text unless the guide says otherwise.
 
-Options: `user` and `password`, `calls` (for which a session is good), `lose` (so many dossiers are stored and a gateway
-answers in the portal's place), `wants` (a deviation, for negative controls: `more`, one more mandatory field, or `number`, an
-amount as a number). POST to `/peer` is what a clerk does: `{"typed": item, "unseen": 1}` has an item typed in by hand, which
-so many searches do not show yet.
+Options: `way` (`adapter`: a session in every body, the default; `gateway`: bearer tokens, an address for each of three
+purposes and a bare list as body; `facade`: agency and kind of call in the query, a bare list as body), `user` and `password`
+(`adapter`) or `client` and `secret` (`gateway`), `addresses` (those of a gateway: `add`, `update`, `progress`), `calls` (for
+which a session or token is good), `lose` (so many dossiers are stored and a proxy answers in the portal's place), `wants` (a
+deviation, for negative controls: `more`, one more mandatory field, or `number`, an amount as a number). POST to `/peer` is
+what a clerk does: `{"typed": item, "unseen": 1}` has an item typed in by hand, which so many searches do not show yet.
 """
 
 import copy
@@ -12,12 +14,14 @@ import datetime
 import itertools
 import re
 import secrets
+import urllib.parse
 
 import jsonschema
 
 import peer
 
 OPTIONS = peer.options()
+WAY = OPTIONS.get("way", "adapter")
 AGENCY = "000.00.00.H56"
 
 # ---- the grammar of what a text may be ----
@@ -144,23 +148,29 @@ STEP = item(
 )
 
 
-def call(service, **parameters):
-    fields = {"session": filled(), "madonvi": {"const": AGENCY}, "service": {"const": service}, **parameters}
-    schema = {"type": "object", "properties": fields, "required": list(fields), "additionalProperties": False}
+def validator(schema):
     jsonschema.Draft202012Validator.check_schema(schema)
     return jsonschema.Draft202012Validator(schema, format_checker=formats)
+
+
+def call(service, **parameters):
+    fields = {"session": filled(), "madonvi": {"const": AGENCY}, "service": {"const": service}, **parameters}
+    return validator({"type": "object", "properties": fields, "required": list(fields), "additionalProperties": False})
 
 
 def some(of, most):
     return {**items(of), "minItems": 1, "maxItems": most}
 
 
+DOSSIERS, STEPS = some(DOSSIER, 100), some(STEP, 10)
 CALLS = {
-    "DongBoHoSoMC": call("DongBoHoSoMC", isUpdating=code("True", "False"), data=some(DOSSIER, 100)),
-    "CapNhatTienDoHoSoMC": call("CapNhatTienDoHoSoMC", data=some(STEP, 10)),
+    "DongBoHoSoMC": call("DongBoHoSoMC", isUpdating=code("True", "False"), data=DOSSIERS),
+    "CapNhatTienDoHoSoMC": call("CapNhatTienDoHoSoMC", data=STEPS),
     "TraCuuHoSo": call("TraCuuHoSo", mahoso=filled()),
 }
-LOG_IN = {"username": OPTIONS["user"], "password": OPTIONS["password"]}
+# Where the body is a bare list, everything else is said by the address.
+BARE = {"DongBoHoSoMC": validator(DOSSIERS), "CapNhatTienDoHoSoMC": validator(STEPS)}
+LOG_IN = {"username": OPTIONS.get("user"), "password": OPTIONS.get("password")}
 
 # ---- the books ----
 
@@ -229,12 +239,55 @@ def search(sent):
 
 
 SERVICES = {"DongBoHoSoMC": store, "CapNhatTienDoHoSoMC": progress, "TraCuuHoSo": search}
+gateway = peer.Gateway(OPTIONS.get("client"), OPTIONS.get("secret"), OPTIONS.get("calls", 25))
+
+
+def asked_by_address(environ):
+    """What a gateway's address means: the service, and whether it updates."""
+    meant = {
+        OPTIONS["addresses"]["add"]: ("DongBoHoSoMC", "False"),
+        OPTIONS["addresses"]["update"]: ("DongBoHoSoMC", "True"),
+        OPTIONS["addresses"]["progress"]: ("CapNhatTienDoHoSoMC", None),
+    }
+    if environ["PATH_INFO"] not in meant or environ.get("QUERY_STRING"):
+        raise peer.Refused(f"no address {environ['PATH_INFO']}?{environ.get('QUERY_STRING')}")
+    return meant[environ["PATH_INFO"]]
+
+
+def asked_by_query(environ):
+    """What a façade's address and query mean; it wants to know for which agency."""
+    service = environ["PATH_INFO"].removeprefix("/SynsTTHCC/")
+    if service not in BARE or not environ["PATH_INFO"].startswith("/SynsTTHCC/"):
+        raise peer.Refused(f"no address {environ['PATH_INFO']}")
+    given = urllib.parse.parse_qsl(environ.get("QUERY_STRING", ""), keep_blank_values=True, strict_parsing=True)
+    wanted = ["MaDinhDanhDV"] + (["isUpdating"] if service == "DongBoHoSoMC" else [])
+    if sorted(name for name, _ in given) != sorted(wanted):
+        raise peer.Refused(f"the query must have these: {wanted}")
+    query = dict(given)
+    if query["MaDinhDanhDV"] != AGENCY:
+        raise peer.Refused("MaDinhDanhDV: not the province")
+    if query.get("isUpdating", "True") not in ("True", "False"):
+        raise peer.Refused("isUpdating: True or False")
+    return service, query.get("isUpdating")
+
+
+def served_bare(environ):
+    """The answer to a call whose body is a bare list."""
+    service, updating = (asked_by_address if WAY == "gateway" else asked_by_query)(environ)
+    sent = peer.strict_json(peer.body_of(environ))
+    called[service] = called.get(service, 0) + 1
+    BARE[service].validate(sent)
+    told = SERVICES[service]({"isUpdating": updating, "data": sent})
+    # The façade shows the session that it holds at the portal.
+    return {**told, "session": secrets.token_hex(16)} if WAY == "facade" else told
 
 
 def served(environ):
     """The answer to a call, always a 200."""
     if not peer.is_json(environ):
         raise peer.Refused("no JSON by its header")
+    if WAY != "adapter":
+        return served_bare(environ)
     sent = peer.strict_json(peer.body_of(environ))
     if environ["PATH_INFO"] == "/auth":
         return log_in(environ, sent)
@@ -255,6 +308,11 @@ def served(environ):
 def calls(environ, start):
     if environ["REQUEST_METHOD"] != "POST":
         return peer.answer(start, "405 Method Not Allowed", {})
+    if WAY == "gateway" and environ["PATH_INFO"] == "/token":
+        return gateway.token(environ, start)
+    if WAY == "gateway" and not gateway.is_open(environ):
+        lost["sessions"] += 1
+        return gateway.shut(start)
     try:
         told = served(environ)
     except LostAnswer:

@@ -3,8 +3,9 @@
 use reqwest::header::HeaderMap;
 use serde_json::{Value, json};
 
+use super::certificates::{by_hand, judicial_records_2};
 use super::peer::{Peer, secret};
-use super::{dossiers, expected, judicial_records, list, population, portal};
+use super::{dossiers, expected, judicial_records, list, population, portal, portal_behind};
 use lienthong::demo::FILES;
 use lienthong::demo::judge::Expected;
 
@@ -316,4 +317,125 @@ async fn register_of_others_refuses_each_deviation() {
     let json = [headers[0], headers[2]];
     let answer = post(&population, "/", &json, sound.to_owned()).await;
     assert!(answer.contains("SOAPAction"), "{answer}");
+}
+
+/// An item that the portal must have, as it is before anything has happened to it.
+fn item() -> Value {
+    let rows = dossiers();
+    let Expected::Due { item, .. } = expected(&rows[0], FILES) else {
+        panic!("a dossier that is due");
+    };
+    item
+}
+
+const WRONG_ITEMS: [(&str, &str); 4] = [
+    ("/0/TrangThaiHoSo", "0"),
+    ("/0/NgayTiepNhan", ""),
+    ("/0/TaiLieuNop/0/DuocSoHoa", "2"),
+    ("/0/TenTTHC", " "),
+];
+
+#[tokio::test(flavor = "multi_thread")]
+async fn gateway_of_others_refuses_each_deviation() {
+    let portal = portal_behind("gateway", &json!({"calls": 1000}));
+    let token = token(&portal, "NATIONAL_PORTAL").await;
+    let authorization = ("authorization", token.as_str());
+    let sound = json!([item()]);
+    let deviations = WRONG_ITEMS.map(|(pointer, value)| (pointer, json!(value)));
+    judged(&portal, &deviations, &sound, async |body| {
+        post(&portal, "/them-moi", &[JSON, authorization], body.to_string()).await
+    })
+    .await;
+    let again = post(&portal, "/them-moi", &[JSON, authorization], sound.to_string()).await;
+    assert!(again.contains("đã tồn tại"), "{again}");
+    let nobody = post(&portal, "/cap-nhat", &[JSON], sound.to_string()).await;
+    assert!(nobody.contains("Invalid Credentials"), "{nobody}");
+    let mut unknown = sound.clone();
+    unknown[0]["MaHoSo"] = json!("H56.14-260603-9999");
+    for (path, body, word) in [
+        ("/cap-nhat", unknown.to_string(), "không tồn tại"),
+        // What is wrapped in a call of the other way is no list.
+        (
+            "/them-moi",
+            json!({"service": "DongBoHoSoMC", "data": sound}).to_string(),
+            "array",
+        ),
+        ("/them-moi?isUpdating=False", sound.to_string(), "no address"),
+        ("/integration", sound.to_string(), "no address"),
+    ] {
+        let answer = post(&portal, path, &[JSON, authorization], body).await;
+        assert!(answer.contains(word), "{path}: {answer}");
+    }
+    assert_eq!(list(&portal.shown().await, "dossiers").len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn facade_of_others_refuses_each_deviation() {
+    let portal = portal_behind("facade", &json!({}));
+    let sound = json!([item()]);
+    let create = "/SynsTTHCC/DongBoHoSoMC?MaDinhDanhDV=000.00.00.H56&isUpdating=False";
+    let deviations = WRONG_ITEMS.map(|(pointer, value)| (pointer, json!(value)));
+    judged(&portal, &deviations, &sound, async |body| {
+        post(&portal, create, &[JSON], body.to_string()).await
+    })
+    .await;
+    for (path, word) in [
+        (
+            "/SynsTTHCC/DongBoHoSoMC?MaDinhDanhDV=H56&isUpdating=False",
+            "MaDinhDanhDV",
+        ),
+        ("/SynsTTHCC/DongBoHoSoMC?isUpdating=True", "MaDinhDanhDV"),
+        ("/SynsTTHCC/DongBoHoSoMC?MaDinhDanhDV=000.00.00.H56", "isUpdating"),
+        (
+            "/SynsTTHCC/DongBoHoSoMC?MaDinhDanhDV=000.00.00.H56&isUpdating=true",
+            "isUpdating",
+        ),
+        ("/SynsTTHCC/TraCuuHoSo?MaDinhDanhDV=000.00.00.H56", "no address"),
+        (create, "đã tồn tại"),
+    ] {
+        let answer = post(&portal, path, &[JSON], sound.to_string()).await;
+        assert!(answer.contains(word), "{path}: {answer}");
+    }
+    assert_eq!(list(&portal.shown().await, "dossiers").len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn judicial_records_2_of_others_refuse_each_deviation() {
+    let ministry = judicial_records_2(&json!({}));
+    let mut sound = by_hand();
+    sound["fileHoSo"] =
+        json!([{"tenLoaiFile": "Căn cước", "tenFile": "cc.pdf", "noiDungFile": "JVBERi0xLjQK"}]);
+    let deviations = [
+        ("/authKey", json!("khoa-khac")),
+        ("/maTinh", json!("58")),
+        ("/maTinh", json!(38)),
+        ("/maHoSoMCDT", json!("2606030001")),
+        ("/maHoSoMCDT", json!("H56.14-260631-0001")),
+        ("/ngayTiepNhan", json!("2026-06-03")),
+        ("/nguonDangKy", json!("")),
+        ("/toKhai/loaiPhieu", json!("So1")),
+        ("/toKhai/soLuongCap", json!(3)),
+        ("/toKhai/nycGioiTinh", json!("0")),
+        ("/toKhai/nycQuocTich", json!("3106")),
+        ("/toKhai/nycDanToc", json!("55305")),
+        ("/toKhai/nycNgaySinh", json!("30/02/1988")),
+        ("/toKhai/nycSoGiayTo", json!("000000001")),
+        ("/toKhai/nycHoTen", Value::Null),
+        ("/toKhai/hoTen", json!("Cao Thị Ví Dụ")),
+        ("/toKhai/uyQuyen", json!("0")),
+        ("/toKhai/quaTrinhCTNNNLV/0/tuThangNam", json!("01/02/2002")),
+        ("/toKhai/quaTrinhCTNNNLV/0/diaChiCuTru", json!("")),
+        ("/fileHoSo/0/noiDungFile", json!("%PDF")),
+        ("/fileHoSo/0/tenFile", json!("")),
+    ];
+    judged(&ministry, &deviations, &sound, async |body| {
+        post(&ministry, "/api/lltp/nhanHoSo", &[JSON], body.to_string()).await
+    })
+    .await;
+    let twice = post(&ministry, "/api/lltp/nhanHoSo", &[JSON], sound.to_string()).await;
+    assert!(twice.contains("đã được tiếp nhận"), "{twice}");
+    let question = json!({"authKey": "khoa-khac", "maTinh": "38", "maHoSoMCDT": sound["maHoSoMCDT"]});
+    let nobody = post(&ministry, "/api/lltp/traKetQua", &[JSON], question.to_string()).await;
+    assert!(nobody.contains("authKey"), "{nobody}");
+    assert_eq!(list(&ministry.shown().await, "declarations").len(), 1);
 }
