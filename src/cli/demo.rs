@@ -161,8 +161,9 @@ fn text(report: &Report) -> String {
         .collect();
     format!(
         "{} dossiers · broker {} · store {}\n\n{systems}\n\n\
-         No clerk typed again: {}. A field is what that system's form asks a clerk for; its own keys, times and file\n\
-         names, and what follows from other fields, are not counted.\n\
+         No clerk typed again: {}.\n\
+         A field is what that system's form asks a clerk for; its own keys, times and file names, and what follows from\n\
+         other fields, are not counted.\n\
          Applicants checked against the population database: {}.\n\
          From the counter's webhook to the portal's commit: p50 {}, p99 {}.\n{}{}{}",
         report.dossiers,
