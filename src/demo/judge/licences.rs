@@ -75,8 +75,25 @@ pub fn judge_licences(desk: &[Value], standing: &[Value], one_stop: &[Value]) ->
 /// Fields of the portal's item in which the desk's dossier and not the one-stop's row is the source, and that are not as it says.
 pub(super) fn differences(dossier: &Value, item: &Value) -> Vec<&'static str> {
     let mut fields = Vec::new();
-    if shown(item) != papers(dossier) {
+    let papers = papers(dossier);
+    if shown(item) != papers {
         fields.push("TaiLieuNop");
+    }
+    // Whatever has a file here was scanned.
+    if item["HoSoCoThanhPhanSoHoa"] != if papers.is_empty() { "0" } else { "1" } {
+        fields.push("HoSoCoThanhPhanSoHoa");
+    }
+    // Of both the day is known and no hour: they stand at its end.
+    for (field, own) in [("NgayTiepNhan", "ngayNhanHoSo"), ("NgayHenTra", "ngayHenTraGplx")] {
+        let day = dossier[own].as_str().unwrap_or_default().replace('-', "");
+        let end = if day.is_empty() {
+            day
+        } else {
+            format!("{day}235959")
+        };
+        if item[field] != end {
+            fields.push(field);
+        }
     }
     let numbers = item["DinhDanhCHS"].as_array().into_iter().flatten();
     let mut numbers: Vec<(&Value, &Value)> = numbers
@@ -176,11 +193,17 @@ mod tests {
                 "DuongDanTaiTepTin": format!("http://127.0.0.1:1/files/{}/0.pdf", hex::encode(Sha256::digest(PAPER))),
             }],
             "DinhDanhCHS": [{"LoaiDinhDanh": "1", "SoDinhDanh": "038076000667"}],
+            "HoSoCoThanhPhanSoHoa": "1", "NgayTiepNhan": "20261120235959", "NgayHenTra": "20261125235959",
         });
         assert_eq!(differences(&dossier(), &item), [""; 0]);
         item["DinhDanhCHS"][0]["SoDinhDanh"] = json!("038076000668");
         assert_eq!(differences(&dossier(), &item), ["DinhDanhCHS"]);
         item["TaiLieuNop"] = json!([]);
         assert_eq!(differences(&dossier(), &item), ["TaiLieuNop", "DinhDanhCHS"]);
+        item["HoSoCoThanhPhanSoHoa"] = json!("0");
+        item["NgayTiepNhan"] = json!("20261120000000");
+        item["NgayHenTra"] = json!("");
+        let days = ["HoSoCoThanhPhanSoHoa", "NgayTiepNhan", "NgayHenTra"];
+        assert_eq!(differences(&dossier(), &item)[1..4], days);
     }
 }
