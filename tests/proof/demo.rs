@@ -1,4 +1,4 @@
-//! The demo's sixty dossiers and all that the officials do with them, through the built daemon and the shipped adapters,
+//! The demo's sixty-two dossiers and all that the officials do with them, through the built daemon and the shipped adapters,
 //! killed ten times and put to sleep four times, at moments that chance chooses. The demo's own judge says what became of it.
 
 use std::collections::BTreeMap;
