@@ -352,13 +352,22 @@ async fn peers_that_want_something_else_are_not_pleased() {
         .iter()
         .find(|row| row["LePhi"].as_array().is_some_and(|fees| !fees.is_empty()) && row["NgayTiepNhan"] != "")
         .unwrap();
-    for (wants, word) in [("more", "SoBienNhan"), ("number", "Gia")] {
-        let portal = portal(&json!({"wants": wants}));
+    let ways = [
+        (None, "adapter"),
+        (Some("lgsp"), "gateway"),
+        (Some("query"), "facade"),
+    ];
+    let wants = [("more", "SoBienNhan"), ("number", "Gia")];
+    for ((variant, way), (wants, word)) in ways.iter().flat_map(|way| wants.map(|wants| (*way, wants))) {
+        let portal = match variant {
+            None => portal(&json!({"wants": wants})),
+            Some(_) => portal_behind(way, &json!({"wants": wants})),
+        };
         // It waits for the register's word on the applicant.
         let population = population("gateway", &json!({}));
         let hosted = [
             ("population", None, population.url.as_str(), of_population()),
-            ("national-portal", None, portal.url.as_str(), json!({})),
+            ("national-portal", variant, portal.url.as_str(), json!({})),
         ];
         let site = Site::start(NOWHERE, &hosted).await;
         site.tell(paid).await;
