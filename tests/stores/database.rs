@@ -83,7 +83,7 @@ impl Drop for Database {
 }
 
 /// On a thread of its own: the test's own threads may be about to end, or busy with waiting for this.
-pub(super) fn aside<T: Send>(work: impl AsyncFnOnce() -> T + Send) -> T {
+pub(crate) fn aside<T: Send>(work: impl AsyncFnOnce() -> T + Send) -> T {
     std::thread::scope(|scope| {
         let done = scope.spawn(|| {
             let runtime = tokio::runtime::Builder::new_current_thread()

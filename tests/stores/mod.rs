@@ -18,11 +18,10 @@ use std::cell::RefCell;
 use std::io::Write;
 use std::path::Path;
 
-use database::aside;
 use sqlx::Connection;
 use sqlx::postgres::PgConnection;
 
-pub(crate) use database::Database;
+pub(crate) use database::{Database, aside};
 
 /// The back ends.
 #[derive(Debug, Clone, PartialEq, Eq)]

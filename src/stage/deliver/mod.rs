@@ -283,6 +283,12 @@ impl Deliver {
         }
         let slept = self.shared.steady.now().duration_since(intended);
         if group.way != Way::Look && slept > self.adapter.connection.timeout.try_into().unwrap_or_default() {
+            tracing::warn!(
+                adapter = self.adapter.name,
+                push = group.push,
+                slept_s = slept.as_secs(),
+                "a call did not leave in time: machine or database stood still; it is made anew later"
+            );
             return Exchange {
                 verdict: Verdict {
                     word: Word::Retry,

@@ -15,6 +15,8 @@ use serde_json::Value;
 use tempfile::TempDir;
 use tokio::sync::mpsc;
 
+use super::rabbit::Places;
+use super::wire::Wire;
 use super::{LIMIT, install_tls, until};
 use crate::stores;
 
@@ -24,6 +26,8 @@ const PROGRAM: &str = env!("CARGO_BIN_EXE_lienthong");
 pub(crate) struct Province {
     folder: TempDir,
     store: String,
+    /// RabbitMQ, where the test is to have it.
+    pub(crate) broker: Option<Places>,
     log: &'static str,
 }
 
@@ -37,8 +41,12 @@ impl Province {
         lienthong::adapter::shipped::write(&adapters).unwrap();
         let place = folder.path().display();
         let store = stores::url(folder.path());
+        let broker = stores::is_on_rabbitmq().then(|| stores::aside(Places::shared));
+        let section = broker.as_ref().map_or_else(String::new, |places| {
+            format!("[broker]\nurl = \"{}\"\n", places.url())
+        });
         let mut config = format!(
-            "[store]\nurl = \"{store}\"\n[http]\nlisten = \"127.0.0.1:0\"\n\
+            "[store]\nurl = \"{store}\"\n{section}[http]\nlisten = \"127.0.0.1:0\"\n\
              [admin]\nsocket = \"{place}/admin.sock\"\n[adapters]\nfolder = \"adapters\"\n\
              [adapter.one-stop]\nurl = \"http://127.0.0.1:9\"\n"
         );
@@ -53,9 +61,18 @@ impl Province {
             write!(config, "[adapter.{name}]\nurl = \"{url}\"\n").unwrap();
         }
         std::fs::write(folder.path().join("lienthong.toml"), config).unwrap();
+        if broker.is_some() {
+            // What a killed daemon had taken stays its own for four time-outs and half a minute.
+            let file = adapters.join("one-stop/adapter.toml");
+            let manifest = std::fs::read_to_string(&file).unwrap();
+            let hasty = manifest.replace("settle   = \"60s\"", "timeout  = \"2s\"\nsettle   = \"1s\"");
+            assert_ne!(hasty, manifest, "the one-stop has other spans than it had");
+            std::fs::write(&file, hasty).unwrap();
+        }
         Self {
             folder,
             store,
+            broker,
             log: "info",
         }
     }
@@ -107,6 +124,14 @@ impl Province {
         std::fs::write(&file, text.replace(from, to)).unwrap();
     }
 
+    /// From now on a wire lies between daemon and broker.
+    pub(crate) async fn wire(&self) -> (Places, Wire) {
+        let places = self.broker.clone().expect("a test on RabbitMQ");
+        let wire = Wire::to(places.port()).await;
+        self.reconfigure(&places.url(), &places.behind(&wire));
+        (places, wire)
+    }
+
     /// Starts the daemon.
     pub(crate) fn spawn(&self) -> Daemon {
         let mut child = Command::new(PROGRAM)
@@ -131,6 +156,7 @@ impl Province {
             said,
             hook: String::new(),
             socket: self.socket(),
+            store: self.store.clone(),
         }
     }
 }
@@ -169,6 +195,7 @@ pub(crate) struct Daemon {
     said: Arc<Mutex<Vec<u8>>>,
     pub(crate) hook: String,
     socket: PathBuf,
+    store: String,
 }
 
 impl Daemon {
@@ -215,6 +242,8 @@ impl Daemon {
         install_tls();
         let client = Client::new(&self.socket).unwrap();
         until("the daemon comes to rest", async || {
+            // First: what is merged after it has made nothing due that the status does not show.
+            let merged = stores::is_merged(&self.store).await;
             let status: Status = client.get(&["status"], &[]).await.unwrap();
             let open = ["due", "in_doubt", "backing_off", "waiting"];
             let busy = status.counts.outbox > 0
@@ -223,7 +252,7 @@ impl Daemon {
                     .deliveries
                     .iter()
                     .any(|(_, _, state, count)| *count > 0 && open.contains(&state.as_str()));
-            (!busy).then_some(status)
+            (merged && !busy).then_some(status)
         })
         .await
     }

@@ -1,7 +1,7 @@
 //! A real RabbitMQ: the shared one of the run, a virtual host of its own for each test; or a private one for tests that
 //! strike the whole broker.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::process::Command;
 
@@ -240,6 +240,7 @@ impl Places {
             queue,
             channel,
             heard: Vec::new(),
+            ids: BTreeMap::new(),
             _connection: connection,
         }
     }
@@ -255,6 +256,8 @@ pub(crate) struct Eavesdropper {
     queue: &'static str,
     channel: Channel,
     heard: Vec<String>,
+    /// How often each event was said.
+    ids: BTreeMap<String, usize>,
     _connection: Connection,
 }
 
@@ -265,9 +268,18 @@ impl Eavesdropper {
         while let Some(message) = self.channel.basic_get(self.queue.into(), options).await.unwrap() {
             let text = String::from_utf8_lossy(&message.delivery.data);
             let (key, properties) = (&message.delivery.routing_key, &message.delivery.properties);
+            if let Some(id) = properties.message_id() {
+                *self.ids.entry(id.to_string()).or_default() += 1;
+            }
             self.heard.push(format!("{key} {properties:?} {text}"));
         }
         &self.heard
+    }
+
+    /// How often each event was said so far.
+    pub(crate) async fn ids(&mut self) -> &BTreeMap<String, usize> {
+        self.heard().await;
+        &self.ids
     }
 }
 
