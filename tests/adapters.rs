@@ -1,8 +1,11 @@
 //! Every folder under `adapters/` is well-formed, and its golden cases hold.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
-use lienthong::adapter::{Adapter, Site, contract, forms};
+use lienthong::adapter::{Adapter, Site, Word, contract, forms};
+use lienthong::jq::Scope;
+use serde_json::Value;
 
 #[test]
 fn every_adapter_keeps_its_contract() {
@@ -30,6 +33,53 @@ fn every_adapter_keeps_its_contract() {
     }
     assert!(wrong.is_empty(), "\n{}", wrong.join("\n"));
     assert!(cases > 60, "only {cases} cases");
+}
+
+#[test]
+fn gateways_404_is_no_word_of_any_shipped_system() {
+    // A gateway's own JSON, a page for people, nothing at all.
+    let bodies: [&[u8]; 3] = [
+        br#"{"code": 404, "message": "No matching resource found"}"#,
+        b"<html><body><h1>404 Not Found</h1></body></html>",
+        b"",
+    ];
+    let scope = [
+        "now", "token", "dossier", "record", "item", "key", "remote", "id", "since", "until", "page",
+    ]
+    .into_iter()
+    .fold(Scope::new(), |scope, name| scope.with(name, Value::Null));
+    let mut judged = 0;
+    for entry in std::fs::read_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("adapters")).unwrap() {
+        let folder = entry.unwrap().path();
+        if !folder.is_dir() {
+            continue;
+        }
+        let name = folder.file_name().unwrap().to_string_lossy().into_owned();
+        for adapter in forms(&folder, &Site::sample(&name)) {
+            let adapter = adapter.unwrap();
+            let writes = adapter.pushes.iter().flat_map(|push| {
+                let find = push.find.as_ref().map(|find| &find.call);
+                [push.create(), push.update(), find].into_iter().flatten()
+            });
+            let asks = adapter.lookups.iter().map(|lookup| &lookup.call);
+            let pulls = adapter.pulls.iter().map(|pull| &pull.call);
+            for call in writes.chain(asks).chain(pulls) {
+                for body in bodies {
+                    let answer = call.decode(404, BTreeMap::new(), body);
+                    let verdict = call.judge(&answer.as_ref(), &scope);
+                    let said = String::from_utf8_lossy(body);
+                    assert_eq!(
+                        verdict.word,
+                        Word::Retry,
+                        "{name}, {}: {said} {verdict:?}",
+                        call.name
+                    );
+                    judged += 1;
+                }
+            }
+        }
+    }
+    assert!(judged > 60, "only {judged}");
 }
 
 /// Sections of a README for a system's officials, who find each in the same place everywhere.

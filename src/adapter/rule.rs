@@ -112,11 +112,8 @@ impl Judge<'_> {
             Ok(answer) => self.answer(answer, scope),
             Err(Failure::NotConnected(problem)) => verdict(Word::Retry, problem),
             Err(Failure::Broken(problem)) => verdict(self.unclear(), problem),
-            // A refusal by a gateway often bears a page for people: its status is clear all the same. Not so 404: a find
-            // that never reached the system must not be taken for "not there".
-            Err(Failure::Undecodable { status, headers, .. })
-                if (400..500).contains(status) && *status != 404 =>
-            {
+            // A refusal by a gateway often bears a page for people: its status is clear all the same.
+            Err(Failure::Undecodable { status, headers, .. }) if (400..500).contains(status) => {
                 self.by_status(*status, retry_after(headers))
             }
             Err(Failure::Undecodable { status, problem, .. }) => verdict(
@@ -163,9 +160,10 @@ impl Judge<'_> {
             200..300 => Word::Done,
             401 if self.login => Word::Login,
             401 | 403 => Word::Pause,
-            404 => Word::Missing,
             409 => Word::Exists,
-            408 | 429 => Word::Retry,
+            // 404 is what a proxy says to everything while the system behind it is taken down: nothing took effect, and
+            // whether a record is there it does not know. Only a rule of the manifest knows the system's own "not there".
+            404 | 408 | 429 => Word::Retry,
             400..500 => Word::Refused,
             // 5xx, and what no client should ever see: redirections, 1xx.
             _ => self.unclear(),

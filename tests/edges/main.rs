@@ -43,6 +43,7 @@ mod rabbitmq;
 mod rabbitmq_drift;
 mod rabbitmq_faults;
 mod rabbitmq_intruder;
+mod redeploy;
 mod repeats;
 mod reports;
 mod shared_store;

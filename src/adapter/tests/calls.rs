@@ -140,7 +140,7 @@ fn answers_that_no_rule_judges_are_judged_by_status() {
         (400, [Word::Refused, Word::Refused]),
         (401, [Word::Login, Word::Login]),
         (403, [Word::Pause, Word::Pause]),
-        (404, [Word::Missing, Word::Missing]),
+        (404, [Word::Retry, Word::Retry]),
         (408, [Word::Retry, Word::Retry]),
         (409, [Word::Exists, Word::Exists]),
         (422, [Word::Refused, Word::Refused]),
@@ -250,8 +250,8 @@ fn failures_are_in_doubt_only_where_something_may_have_been_written() {
         // A gateway's page for people: the status is clear all the same.
         (undecodable(401), [Word::Login, Word::Login]),
         (undecodable(413), [Word::Refused, Word::Refused]),
-        // It may come from a gateway that knows no such route: not the system's word that nothing is there.
-        (undecodable(404), [Word::InDoubt, Word::Retry]),
+        // It comes from a gateway that knows no such route: nothing was taken, and nobody said that nothing is there.
+        (undecodable(404), [Word::Retry, Word::Retry]),
         (
             push.create()
                 .unwrap()
