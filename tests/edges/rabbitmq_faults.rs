@@ -1,6 +1,7 @@
 //! What befalls a whole RabbitMQ, or everything that a node has there. Each test says how often its fault bit, and is void
 //! where it did not.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -376,6 +377,82 @@ async fn daemon_repairs_what_it_has_on_the_broker_and_says_again_what_was_not_co
     );
     private.0.tell(&format!(
         "{removed} queues removed, 1 wipe with {kept} events waiting"
+    ));
+    daemon.terminate();
+    assert_eq!(daemon.end().await.code(), Some(0));
+}
+
+/// Of what was confirmed and lost with the disk before it was brought no node knows any more: only a resync will bring it
+/// back. That it does not come is what is promised now, no more and no less.
+#[tokio::test(flavor = "multi_thread")]
+async fn broker_that_loses_its_disk_costs_what_it_had_confirmed_and_not_brought_and_nothing_else() {
+    let private = Private::start().await;
+    let wire = Wire::to(private.0.port()).await;
+    let target = Target::start().await;
+    let province = Province::new(&[("register", Some(MANIFEST), &target.url)]);
+    province.reconfigure(
+        "[http]",
+        &format!("[broker]\nurl = \"{}\"\n[http]", private.0.behind(&wire)),
+    );
+    let mut daemon = province.start().await;
+    let tell = async |numbers: std::ops::RangeInclusive<u32>| {
+        for n in numbers {
+            assert_eq!(post(&daemon.hook, &row(n)).await.0, 200);
+        }
+    };
+    let outbox = async || {
+        let status = cli(&province.socket(), &["status"]).await;
+        status["counts"]["outbox"].as_i64().unwrap()
+    };
+    tell(1..=4).await;
+    until("the first are there", async || {
+        (target.counts().len() == 4).then_some(())
+    })
+    .await;
+    daemon.rest().await;
+    let queues = private.0.queues().await;
+
+    wire.set(Fate::Withhold);
+    tell(5..=8).await;
+    until("they are confirmed", async || (outbox().await == 0).then_some(())).await;
+    let withheld = wire.bitten();
+    assert!(withheld > 0, "void: they were brought");
+    wire.set(Fate::Hold);
+    tell(9..=12).await;
+    let kept = outbox().await;
+    assert!(kept >= 4, "void: {kept} events wait for their confirm");
+    tokio::join!(private.wipe(), tell(13..=14));
+    // What was on the way died with the broker.
+    wire.cut();
+    wire.set(Fate::Clear);
+    tell(15..=16).await;
+    until("the loss is noticed", async || {
+        let status = cli(&province.socket(), &["status"]).await;
+        status["broker_trouble"].is_string().then_some(())
+    })
+    .await;
+    private.0.make_vhost().await;
+
+    let there: BTreeMap<String, usize> = (1..=4).chain(9..=16).map(|n| (code(n), 1)).collect();
+    until("all that was not confirmed is there", async || {
+        assert!(daemon.is_running(), "it ended: {}", daemon.log());
+        (target.counts().len() >= there.len()).then_some(())
+    })
+    .await;
+    let end = daemon.rest().await;
+    assert_eq!(end.broker_trouble, None);
+    assert_eq!(target.counts(), there);
+    assert_eq!(private.0.queues().await, queues, "the queues are there again");
+    assert_eq!(post(&daemon.hook, &row(17)).await.0, 200);
+    until("what is new arrives", async || {
+        target.counts().get(&code(17)).copied()
+    })
+    .await;
+    daemon.rest().await;
+    assert!(target.counts().values().all(|count| *count == 1));
+    private.0.tell(&format!(
+        "1 disk lost with {kept} events to be confirmed, which arrived, and 4 confirmed and not brought ({withheld} pieces \
+         withheld), which did not"
     ));
     daemon.terminate();
     assert_eq!(daemon.end().await.code(), Some(0));

@@ -21,7 +21,12 @@ pub(crate) enum Fate {
     Swallow,
     /// What the broker says waits on the way.
     Hold,
+    /// What the broker brings waits on the way; its confirms arrive.
+    Withhold,
 }
+
+/// What a message with an event has in it, and nothing else.
+const EVENT: &[u8] = b"cloudEvents_";
 
 /// A wire to a broker.
 pub(crate) struct Wire {
@@ -107,9 +112,10 @@ async fn carry(
     while let Ok(length) = from.read(&mut buffer).await
         && length > 0
     {
-        if is(Fate::Hold) && is_answer {
+        let is_event = || buffer[..length].windows(EVENT.len()).any(|part| part == EVENT);
+        if is_answer && (is(Fate::Hold) || (is(Fate::Withhold) && is_event())) {
             bitten.fetch_add(1, Ordering::SeqCst);
-            while is(Fate::Hold) {
+            while is(Fate::Hold) || is(Fate::Withhold) {
                 tokio::time::sleep(Duration::from_millis(10)).await;
             }
         }
