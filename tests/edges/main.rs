@@ -37,6 +37,7 @@ mod odd;
 mod overtaken;
 mod own_word;
 mod peers;
+mod poison;
 mod population;
 mod privacy;
 mod rabbitmq;

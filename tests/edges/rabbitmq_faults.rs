@@ -182,6 +182,40 @@ async fn line_that_swallows_everything_is_noticed_by_its_silence_on_both_sides()
     places.tell(&format!("{bitten} pieces swallowed"));
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn events_that_were_held_longer_than_the_broker_waits_come_again_and_the_consumer_is_back() {
+    let private = Private::start().await;
+    // Half an hour, looked at every minute, unless something else is said before a channel is opened.
+    for (setting, milliseconds) in [("consumer_timeout", 1000), ("channel_tick_interval", 200)] {
+        private
+            .0
+            .ctl(&[
+                "eval",
+                &format!("application:set_env(rabbit, {setting}, {milliseconds})."),
+            ])
+            .await;
+    }
+    let broker = rabbit(&private.0.url());
+    say(&*broker, events(1..=5)).await;
+    let held = bring(&*broker, 5).await;
+    let end = until("the broker waits no longer", async || {
+        broker.receive(1).await.err()
+    })
+    .await;
+    assert!(end.to_string().contains("PRECONDITION_FAILED"), "{end}");
+    // Receipts of a channel that is gone are worth nothing.
+    let receipts = held.into_iter().map(|one| one.receipt).collect();
+    broker.acknowledge(receipts).await.unwrap();
+    let again = take(&*broker, ids(&events(1..=5))).await;
+    assert_eq!(again, 0, "each came to the new consumer once");
+    say(&*broker, vec![event(6)]).await;
+    take(&*broker, ids(&[event(6)])).await;
+    assert_eq!(broker.trouble(), None);
+    private
+        .0
+        .tell(&format!("1 consumer ended with 5 events in hand: {end}"));
+}
+
 /// A consumer on the connection that also publishes, as a node must not have it.
 async fn shared_connection(places: &Places, queue: &str) -> (lapin::Channel, Consumer, lapin::Channel) {
     let connection = places.stranger().await;
