@@ -11,7 +11,9 @@ use serde_json::{Value, json};
 use tokio::task::block_in_place;
 
 use crate::support::rabbit::Places;
-use crate::support::{Daemon, Province, cli, code, post, row, until};
+use crate::support::{
+    Daemon, MANIFEST, OFFICE, Province, Target, cli, client, code, patch, post, row, until,
+};
 
 const HOUSE: &str = env!("CARGO_MANIFEST_DIR");
 
@@ -65,8 +67,8 @@ impl Drop for Stranger {
 }
 
 /// A daemon on a virtual host of its own, where the stranger's account speaks for the stranger's store.
-async fn daemon(places: &Places) -> (Province, Daemon) {
-    let province = Province::new(&[]);
+async fn daemon(places: &Places, targets: &[(&str, Option<&str>, &str)]) -> (Province, Daemon) {
+    let province = Province::new(targets);
     let accounts = format!("accounts = {{ \"{STORE}\" = \"{ACCOUNT}\" }}");
     let broker = format!("[broker]\nurl = \"{}\"\n{accounts}\n[http]", places.url());
     province.reconfigure("[http]", &broker);
@@ -78,7 +80,7 @@ async fn daemon(places: &Places) -> (Province, Daemon) {
 async fn stranger_hears_every_event_as_the_schemas_and_the_cloudevents_package_have_it() {
     const DOSSIERS: u32 = 12;
     let places = Places::shared().await;
-    let (_province, daemon) = daemon(&places).await;
+    let (_province, daemon) = daemon(&places, &[]).await;
     let (status, _) = post(&daemon.hook, &row(99)).await;
     assert_eq!(status, 200);
     // The exchange is there once the node has said something.
@@ -102,6 +104,66 @@ async fn stranger_hears_every_event_as_the_schemas_and_the_cloudevents_package_h
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn stranger_hears_every_type_of_event_and_each_is_as_its_schema_has_it() {
+    let places = Places::shared().await;
+    let book = Target::start().await;
+    let office = OFFICE
+        .replace("[owns]", "[owns]\nidentity = \"always\"")
+        .replace("[webhook.dossier]", "settle = \"90s\"\n[webhook.dossier]");
+    let targets = [
+        ("book", Some(MANIFEST), book.url.as_str()),
+        ("office", Some(office.as_str()), "http://127.0.0.1:9"),
+    ];
+    let (_province, daemon) = daemon(&places, &targets).await;
+    assert_eq!(post(&daemon.hook, &row(99)).await.0, 200);
+    daemon.rest().await;
+    let mut stranger = Stranger::start(&["hear", &places.url(), "every"]);
+    assert_eq!(stranger.line().as_deref(), Some("ready"));
+    // An office receives a dossier, the book gives it a code of its own, the office works on it to the end.
+    let hook = daemon.hook.replace("/hooks/one-stop", "/hooks/office");
+    for (minute, said) in [
+        json!({}),
+        json!({"identity": {"outcome": "mismatch", "fields": ["name"]}}),
+        json!({"note": "Bổ sung phiếu hẹn"}),
+        json!({"status": {"value": "in_progress"}}),
+        json!({"results": [{"code": "KQ", "number": "133/PLLTP-STP"}]}),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let mut record = patch(&code(1), 1);
+        record["at"] = json!(format!("2026-03-06T02:0{minute}:00Z"));
+        record
+            .as_object_mut()
+            .unwrap()
+            .extend(said.as_object().unwrap().clone());
+        let request = client().post(&hook).header("x-key", "k").json(&record);
+        let answer: Value = request.send().await.unwrap().json().await.unwrap();
+        assert_eq!(answer["code"], "mapped", "{record}: {answer}");
+    }
+    let mut heard: BTreeMap<String, u32> = BTreeMap::new();
+    for event in stranger.rest() {
+        let kind = event["type"].as_str().unwrap();
+        *heard
+            .entry(kind.replace("vn.lienthong.dossier.", ""))
+            .or_default() += 1;
+    }
+    let types: Vec<&str> = heard.keys().map(String::as_str).collect();
+    assert_eq!(
+        types,
+        [
+            "identity-checked",
+            "linked",
+            "received",
+            "result-issued",
+            "status-changed",
+            "updated"
+        ]
+    );
+    places.tell(&format!("a stranger heard {heard:?}, each valid"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_a_stranger_should_not_say_is_refused_or_held_and_what_is_newer_is_kept() {
     let places = Places::shared().await;
     let password = json!({"password": ACCOUNT, "tags": ""});
@@ -111,7 +173,7 @@ async fn what_a_stranger_should_not_say_is_refused_or_held_and_what_is_newer_is_
     let all = json!({"configure": ".*", "write": ".*", "read": ".*"});
     let rights = format!("permissions/{}/{ACCOUNT}", places.vhost);
     places.ask(Method::PUT, &rights, &all).await;
-    let (province, mut daemon) = daemon(&places).await;
+    let (province, mut daemon) = daemon(&places, &[]).await;
     let (status, _) = post(&daemon.hook, &row(1)).await;
     assert_eq!(status, 200);
     daemon.rest().await;

@@ -1,6 +1,7 @@
 """A stranger on the province's broker: pika and the CloudEvents package, and nothing of this house but its schemas.
 
     stranger.py hear URL COUNT      hears so many events, each checked; prints one JSON line for each, and first `ready`
+    stranger.py hear URL every      the same until every type that the schemas name has come
     stranger.py say URL STORE FILE  says what nobody should say, after the event in FILE (a line of `hear`), as the store
                                     STORE; prints a JSON line with name and id for each
 
@@ -69,21 +70,23 @@ def check(properties, body, by_type, headers):
     return {**plain, "data": event.get_data(), "account": properties.user_id}
 
 
-def hear(url, count):
+def hear(url, until):
     by_type, headers = validators()
+    heard, missing = 0, set(by_type)
     connection, channel = connect(url)
     queue = channel.queue_declare("", exclusive=True).method.queue
     channel.queue_bind(queue, EVENTS, "#")
     print("ready", flush=True)
     for method, properties, body in channel.consume(queue, inactivity_timeout=60):
-        assert method, "no more events came within a minute"
+        assert method, f"no more events came within a minute; after {heard} these never came: {missing}"
         key = method.routing_key.split(".")
         event = check(properties, body, by_type, headers)
         assert key[0] == event["source"].split("/")[2] and ".".join(key[3:]) == event["type"], method.routing_key
         print(json.dumps({**event, "key": method.routing_key}, ensure_ascii=False), flush=True)
         channel.basic_ack(method.delivery_tag)
-        count -= 1
-        if count == 0:
+        heard += 1
+        missing.discard(event["type"])
+        if (not missing) if until == "every" else heard == int(until):
             break
     connection.close()
 
@@ -164,8 +167,8 @@ def say(url, store, file):
 
 if __name__ == "__main__":
     match sys.argv[1:]:
-        case ["hear", url, count]:
-            hear(url, int(count))
+        case ["hear", url, until]:
+            hear(url, until)
         case ["say", url, store, file]:
             say(url, store, file)
         case _:
