@@ -9,6 +9,7 @@ use sqlx::postgres::PgConnection;
 
 use crate::cable::Cable;
 use crate::oracle::asked::Class;
+use crate::stores::database::connect;
 use crate::stores::server::Server;
 use crate::stores::{Back, on, tell};
 use crate::support::{services, tail, until};
@@ -153,6 +154,64 @@ async fn database_whose_connections_are_all_taken_by_others_costs_nothing() {
         Ok(format!(
             "{held} of 24 connections taken by others, {cut} of the daemon's cut, {refused} refused, {failed} steps found none"
         ))
+    })
+    .await;
+}
+
+/// Waits until the target was asked a few times more.
+async fn target_is_asked(world: &World) -> Result<(), String> {
+    let requests = async || world.target.books().await.ok()?["requests"].as_u64();
+    let before = requests().await.unwrap_or(0);
+    until("the target is asked", async || {
+        (requests().await? > before + 5).then_some(())
+    })
+    .await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn transactions_that_strangers_leave_open_hold_up_what_they_lock_as_long_as_they_do_and_cost_nothing() {
+    let server = Server::start().await;
+    let back = own(&server, server.address());
+    under_load(back, Class::Keyed, async |world| {
+        // An old snapshot holds up nobody.
+        let mut reader = connect(world.node.store()).await;
+        let look = "begin isolation level repeatable read; select count(*) from delivery";
+        sqlx::raw_sql(look).execute(&mut reader).await.unwrap();
+        target_is_asked(world).await?;
+        // Nothing can be written to the ledger: who merges and who delivers give up, say so, and come back.
+        let mut writer = connect(world.node.store()).await;
+        let lock = "begin; lock table delivery in share mode";
+        sqlx::raw_sql(lock).execute(&mut writer).await.unwrap();
+        let held_up = bitten(world, "lock timeout", 0, 2).await?;
+        sqlx::raw_sql("rollback").execute(&mut writer).await.unwrap();
+        target_is_asked(world).await?;
+        sqlx::raw_sql("rollback").execute(&mut reader).await.unwrap();
+        Ok(format!(
+            "2 transactions left open, {held_up} stages gave up waiting for one of them"
+        ))
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn time_limit_that_somebody_sets_for_all_statements_is_not_the_daemons() {
+    let server = Server::start().await;
+    let back = own(&server, server.address());
+    under_load(back, Class::Keyed, async |world| {
+        let mut operator = connect(world.node.store()).await;
+        server
+            .execute("alter role all set statement_timeout = '1ms'")
+            .await;
+        let cut = "select count(pg_terminate_backend(pid)) from pg_stat_activity where application_name = 'lienthong'";
+        let ended: i64 = sqlx::query_scalar(cut).fetch_one(&mut operator).await.unwrap();
+        let mut stranger = connect(world.node.store()).await;
+        let slow = sqlx::query("select pg_sleep(1)").execute(&mut stranger).await;
+        let slow = slow.unwrap_err().to_string();
+        assert!(slow.contains("statement timeout"), "void: {slow}");
+        target_is_asked(world).await?;
+        let mend = "alter role all reset statement_timeout";
+        sqlx::raw_sql(mend).execute(&mut operator).await.unwrap();
+        Ok(format!("{ended} connections made anew under a limit of 1 ms"))
     })
     .await;
 }
