@@ -39,7 +39,7 @@ const STEPS: usize = 2;
 fn book() -> String {
     format!(
         "{MANIFEST}{}",
-        r##"[push.step]
+        r#"[push.step]
 after = "dossier"
 each = '.progress[]'
 record = '{id: "\($dossier.code)#\($item.note)", name: $dossier.applicant.person.name}'
@@ -48,7 +48,7 @@ echo = false
 find = { path = '/find', body = '{id: $key}', records = '.result[]?' }
 same_when = '.id == $record.id and .name == $record.name'
 create = { path = '/create', body = '.' }
-"##
+"#
     )
 }
 

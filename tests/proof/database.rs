@@ -175,8 +175,8 @@ async fn transactions_that_strangers_leave_open_hold_up_what_they_lock_as_long_a
     under_load(back, Class::Keyed, async |world| {
         // An old snapshot holds up nobody.
         let mut reader = connect(world.node.store()).await;
-        let look = "begin isolation level repeatable read; select count(*) from delivery";
-        sqlx::raw_sql(look).execute(&mut reader).await.unwrap();
+        let snapshot = "begin isolation level repeatable read; select count(*) from delivery";
+        sqlx::raw_sql(snapshot).execute(&mut reader).await.unwrap();
         target_is_asked(world).await?;
         // Nothing can be written to the ledger: who merges and who delivers give up, say so, and come back.
         let mut writer = connect(world.node.store()).await;
