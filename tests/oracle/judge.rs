@@ -3,7 +3,7 @@
 //! Called after a phase without faults, when nothing is left to do. What it wants to know of the ledger is small
 //! ([`Claim`]); whoever runs the node reads it from the store or the admin API.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::fmt;
 
 use serde_json::Value;
@@ -18,8 +18,8 @@ use super::model::Oracle;
 pub(crate) struct Accepted {
     /// By key and version, the record that the target is to end with: as its mapping makes it, before any loss.
     pub(crate) records: BTreeMap<String, BTreeMap<i64, Value>>,
-    /// By key, the places of its entries (or steps), from 1.
-    pub(crate) items: BTreeMap<String, BTreeSet<i64>>,
+    /// By key and place, from 1, its entries: as their mapping makes them, before any loss.
+    pub(crate) items: BTreeMap<String, BTreeMap<i64, Value>>,
 }
 
 /// Which of it the target is to have.
@@ -108,7 +108,7 @@ pub(crate) enum Violation {
         /// The one that could still take effect.
         before: u64,
     },
-    /// The ledger says that the target has it, and the target has something else.
+    /// The ledger says that the target has it, and the target has something else; or an entry is not what was stated.
     Differs {
         /// Whose.
         what: String,
@@ -164,7 +164,7 @@ impl fmt::Display for Violation {
             Self::Differs { what, fields } => {
                 write!(
                     f,
-                    "I5 ledger: {what} counts as applied, the target differs in {fields:?}"
+                    "I5 ledger: {what} is not as the ledger says, the target differs in {fields:?}"
                 )
             }
             Self::Void { fault } => write!(f, "I12 void: {fault} never bit"),
@@ -312,12 +312,12 @@ fn record(
 /// The entries of one record: each once, or parked.
 fn entries(
     key: &str,
-    places: &BTreeSet<i64>,
+    places: &BTreeMap<i64, Value>,
     oracle: &Oracle,
     ledger: &Ledger<'_>,
     found: &mut Vec<Violation>,
 ) {
-    for place in places {
+    for (place, expected) in places {
         let what = || format!("item {place} of {key}");
         let there: Vec<&Row> = oracle
             .entries()
@@ -352,9 +352,16 @@ fn entries(
                 fields: vec!["all".to_owned()],
             });
         }
+        // Whoever is to decide about one that is parked has a right to a true one, too.
+        for row in there {
+            let fields = differences(expected, &row.record, oracle.is_lossy());
+            if !fields.is_empty() {
+                found.push(Violation::Differs { what: what(), fields });
+            }
+        }
     }
     for entry in oracle.entries().iter().filter(|entry| entry.key == key) {
-        if !places.contains(&entry.version) {
+        if !places.contains_key(&entry.version) {
             found.push(Violation::Invented {
                 what: format!("an item of {key}"),
                 version: entry.version,

@@ -25,7 +25,9 @@ pub(crate) fn record(n: u32, version: i64, items: i64) -> Value {
         "at": at(2, version),
         "name": name(n),
         "text": TEXT,
-        "items": (1..=items).map(|place| json!({"place": place, "at": at(1, place)})).collect::<Vec<_>>(),
+        "items": (1..=items)
+            .map(|place| json!({"place": place, "at": at(1, place), "by": officer(place)}))
+            .collect::<Vec<_>>(),
     })
 }
 
@@ -33,13 +35,22 @@ fn name(n: u32) -> String {
     format!("Vũ Thị Thử {n}")
 }
 
+/// Who did an item: another one each time, so that a target shows whether it was given the right one whole.
+fn officer(place: i64) -> String {
+    format!("Cán bộ Thử {place}")
+}
+
 impl Accepted {
     /// The bus has answered for this record.
     pub(crate) fn note(&mut self, n: u32, version: i64, items: i64) {
         let expected = json!({
-            "id": key(n), "name": name(n), "text": format!("#{version} {TEXT}"),
+            "id": key(n), "name": name(n), "text": format!("#{version} {TEXT}"), "unit": format!("Phòng {version}"),
         });
         self.records.entry(key(n)).or_default().insert(version, expected);
-        self.items.entry(key(n)).or_default().extend(1..=items);
+        let items = (1..=items).map(|place| {
+            let text = format!("#{place} bước xử lý");
+            (place, json!({"id": key(n), "by": officer(place), "text": text}))
+        });
+        self.items.entry(key(n)).or_default().extend(items);
     }
 }

@@ -63,7 +63,8 @@ fn accepted(versions: &[i64], items: i64) -> Accepted {
         .map(|version| (*version, record(*version)))
         .collect();
     accepted.records.insert("H-1".to_owned(), records);
-    accepted.items.insert("H-1".to_owned(), (1..=items).collect());
+    let items = (1..=items).map(|place| (place, record(place))).collect();
+    accepted.items.insert("H-1".to_owned(), items);
     accepted
 }
 
@@ -220,6 +221,25 @@ fn items_are_there_once_and_in_order() {
     assert_eq!(of(&[1, 2, 3], &doubtful), nothing);
     assert_eq!(of(&[1, 3], &all), ["I1", "I5"]);
     assert_eq!(of(&[1, 3], &[applied(Some(1)), applied(Some(3))]), ["I1"]);
+}
+
+#[test]
+fn entry_that_says_something_else_differs_whatever_the_ledger_says() {
+    let mut other = record(2);
+    other["name"] = json!("Cán bộ khác");
+    let oracle = after(
+        Class::Append,
+        &[("POST", "/entries", record(1)), ("POST", "/entries", other)],
+    );
+    for second in [applied(Some(2)), parked(Some(2))] {
+        assert_eq!(
+            judge(&accepted(&[], 2), ENTRIES, &oracle, &[applied(Some(1)), second]),
+            [Violation::Differs {
+                what: "item 2 of H-1".to_owned(),
+                fields: vec!["name".to_owned()],
+            }]
+        );
+    }
 }
 
 #[test]

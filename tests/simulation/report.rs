@@ -46,6 +46,10 @@ pub(crate) struct Bites {
     pub(crate) overtaken: u64,
     /// Words of officers at target systems.
     pub(crate) officers: u64,
+    pub(crate) turned: u64,
+    pub(crate) reboots: u64,
+    pub(crate) outages: u64,
+    pub(crate) unacceptable: u64,
     pub(crate) parked: BTreeMap<String, u64>,
     pub(crate) mishaps: BTreeMap<Mishap, u64>,
     /// By kind of stage and gap.
@@ -63,6 +67,10 @@ impl Bites {
         self.repeated += other.repeated;
         self.overtaken += other.overtaken;
         self.officers += other.officers;
+        self.turned += other.turned;
+        self.reboots += other.reboots;
+        self.outages += other.outages;
+        self.unacceptable += other.unacceptable;
         for (cause, count) in &other.parked {
             *self.parked.entry(cause.clone()).or_default() += count;
         }
@@ -80,7 +88,7 @@ impl fmt::Display for Bites {
         writeln!(
             f,
             "{} runs of {} turns: {} redeliveries, {} lost confirms, {} answers that never came, {} doubts, {} records told \
-             again, {} entries brought late",
+             again, {} entries brought late, {} clocks turned, {} machines started anew, {} outages, {} bad versions",
             self.runs,
             self.turns,
             self.redelivered,
@@ -88,7 +96,11 @@ impl fmt::Display for Bites {
             self.unanswered,
             self.doubts,
             self.repeated,
-            self.overtaken
+            self.overtaken,
+            self.turned,
+            self.reboots,
+            self.outages,
+            self.unacceptable
         )?;
         writeln!(f, "parked: {:?}", self.parked)?;
         let mishaps: Vec<String> = self
@@ -154,6 +166,10 @@ pub(crate) async fn finish(mut world: World) -> Report {
         runs: 1,
         turns: world.turns,
         doubts: world.ground.gates.doubts(),
+        turned: world.turned,
+        reboots: world.reboots,
+        outages: world.outages,
+        unacceptable: world.unacceptable,
         ..Bites::default()
     };
     let (accepted, bad) = {
@@ -211,7 +227,9 @@ pub(crate) async fn finish(mut world: World) -> Report {
             .filter(|claim| claim.stand == Stand::Parked(IN_DOUBT.to_owned()));
         let in_doubt = in_doubt.count() as u64;
         let at_deaths = world.deaths.values().sum::<u64>() * adapter.connection.concurrency as u64;
-        let unclear = target.unanswered + target.oracle.bitten().values().sum::<u64>() + at_deaths;
+        let bitten = |mishap| target.oracle.bitten().get(&mishap).copied().unwrap_or(0);
+        let unclear =
+            target.unanswered + bitten(Mishap::CommitThen500) + bitten(Mishap::Error500) + at_deaths;
         let entries = if *class == Class::Batch { BATCH } else { 1 };
         if in_doubt > unclear * entries {
             violations.push(format!(
@@ -288,7 +306,7 @@ fn behind(accepted: &Accepted, claims: &mut Vec<Claim>) {
             continue;
         }
         let missing: Vec<i64> = places
-            .iter()
+            .keys()
             .copied()
             .filter(|place| stand(Some(*place)).is_none())
             .collect();

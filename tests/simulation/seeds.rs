@@ -134,6 +134,10 @@ fn silent(bites: &Bites) -> Vec<String> {
         ("answer that never came".to_owned(), bites.unanswered),
         ("doubt".to_owned(), bites.doubts),
         ("record told again".to_owned(), bites.repeated),
+        ("turned clock".to_owned(), bites.turned),
+        ("machine started anew".to_owned(), bites.reboots),
+        ("target away".to_owned(), bites.outages),
+        ("version that no target takes".to_owned(), bites.unacceptable),
     ];
     for (stage, gaps) in STAGES {
         counted.extend(gaps.iter().map(|gap| {

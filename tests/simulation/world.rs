@@ -55,6 +55,12 @@ pub(crate) struct World {
     aim: Option<(&'static str, Gap)>,
     /// Deaths by stage and gap.
     pub(crate) deaths: BTreeMap<(String, Gap), u64>,
+    /// Clocks that were turned, machines that were started anew, targets that went away, and versions told that no target
+    /// will ever take.
+    pub(crate) turned: u64,
+    pub(crate) reboots: u64,
+    pub(crate) outages: u64,
+    pub(crate) unacceptable: u64,
     /// What must not be and was seen on the way.
     pub(crate) seen: Vec<String>,
     _files: Vec<StoreFile>,
@@ -144,6 +150,10 @@ impl World {
             trace: Vec::new(),
             turns: 0,
             deaths: BTreeMap::new(),
+            turned: 0,
+            reboots: 0,
+            outages: 0,
+            unacceptable: 0,
             seen: Vec::new(),
             _files: vec![file],
         }
@@ -434,6 +444,7 @@ impl World {
                     target.down = !target.down;
                     target.down
                 };
+                self.outages += u64::from(down);
                 self.note(&format!("{name} {}", if down { "goes away" } else { "is back" }));
             }
         }
@@ -476,6 +487,7 @@ impl World {
     /// A dossier goes on, with so many new items; `bad`: in a version that no target will ever take.
     pub(crate) fn tell(&mut self, number: u32, items: i64, bad: bool) {
         let notice = locked(&self.ground.source).go_on(number, items, bad);
+        self.unacceptable += u64::from(bad);
         self.note(&format!("{notice:?}"));
     }
 
@@ -508,6 +520,7 @@ impl World {
         self.note(&format!("node {node} dies: {gaps:?}"));
         if self.roll.of_hundred() < 20 {
             self.nodes[node].clock.reboot();
+            self.reboots += 1;
             self.note("its machine is started anew");
         }
         self.nodes[node].die();
@@ -518,6 +531,7 @@ impl World {
         let node = &mut self.nodes[node];
         let turned = node.clock.now().saturating_add(by).unwrap_or(Timestamp::MAX);
         node.clock.set(turned);
+        self.turned += 1;
         // Nobody sleeps long by a clock that somebody may turn.
         for slot in &mut node.slots {
             slot.forget_idle();

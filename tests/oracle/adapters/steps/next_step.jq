@@ -6,7 +6,8 @@
       record: {
         id: $dossier.code,
         name: $dossier.applicant.person.name,
-        text: "#\($stands + 1) giải quyết hồ sơ của phép thử"
+        text: "#\($stands + 1) giải quyết hồ sơ của phép thử",
+        unit: $dossier.handling.unit
       }
     }
   else empty end
