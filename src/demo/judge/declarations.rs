@@ -138,14 +138,15 @@ fn declaration(row: &Value) -> Result<Value, &'static str> {
         return Err("not-taken");
     }
     let code = needed(read(row, "MaHoSo"))?;
-    let parts: Vec<&str> = code.rsplit('-').take(2).collect();
+    let mut parts = code.rsplit('-').map(str::to_owned);
+    let (number, date) = (parts.next().unwrap_or_default(), parts.next().unwrap_or_default());
     let mandator = mandator(row)?;
     let mut form = person(row)?;
     form.extend(request(row, !mandator.is_null())?);
     let stays = list(&row["EForm"], "quaTrinhCuTru").unwrap_or_default().iter();
     Ok(json!({
         "idMinistryJustice": DEPARTMENT,
-        "idReceivedDec": format!("{}{}", parts[1], parts[0]),
+        "idReceivedDec": format!("{date}{number}"),
         "dateReceivedDec": day(&read(row, "NgayTiepNhan")),
         "datePromissoryDec": day(&read(row, "NgayHenTra")),
         "idMoneyReceipt": "",
