@@ -150,6 +150,12 @@ async fn publish_body(
 
 /// An event as the node of this account would say it, except that it comes under this key.
 async fn forge(channel: &Channel, account: &str, key: &str, event: &Event) -> lapin::Result<()> {
+    let properties = said_through(account, event);
+    let body = serde_json::to_vec(&event.data).unwrap();
+    publish_body(channel, "lienthong.events", key, properties, &body).await
+}
+
+fn said_through(account: &str, event: &Event) -> BasicProperties {
     let mut headers = FieldTable::default();
     for (name, value) in json!(event).as_object().unwrap() {
         if let (Some(text), false) = (value.as_str(), name == "datacontenttype") {
@@ -157,12 +163,10 @@ async fn forge(channel: &Channel, account: &str, key: &str, event: &Event) -> la
             headers.insert(format!("cloudEvents_{name}").into(), text);
         }
     }
-    let properties = BasicProperties::default()
+    BasicProperties::default()
         .with_content_type("application/json".into())
         .with_user_id(account.into())
-        .with_headers(headers);
-    let body = serde_json::to_vec(&event.data).unwrap();
-    publish_body(channel, "lienthong.events", key, properties, &body).await
+        .with_headers(headers)
 }
 
 async fn bind(channel: &Channel, queue: &str, exchange: &str, key: &str) -> lapin::Result<()> {
@@ -484,6 +488,61 @@ async fn event_that_names_another_adapter_than_its_key_is_refused_by_every_recei
         "{} events in another adapter's name refused",
         named.len()
     ));
+}
+
+/// My account makes its own queue anew, so that it sets everything aside under their key: no right of the broker's is in the way.
+#[tokio::test(flavor = "multi_thread")]
+async fn event_that_an_own_queue_sets_aside_under_their_key_is_refused_by_every_receiver() {
+    let private = broker_with_definitions().await;
+    let (mine, theirs) = (node(&private, MINE), node(&private, THEIRS));
+    for broker in [&mine, &theirs] {
+        assert!(broker.receive(1).await.unwrap().is_empty(), "the queue is set up");
+    }
+    mine.close().await;
+    let connection = connect(&url(&private, MINE.account)).await.unwrap();
+    let channel = connection.create_channel().await.unwrap();
+    let (own_queue, own_exchange) = ("lienthong.node.0198c1e0a2", "lienthong.dead.0198c1e0a2");
+    let removed = channel.queue_delete(own_queue.into(), QueueDeleteOptions::default());
+    removed.await.unwrap();
+    let mut forged = said_by(MINE, 1);
+    forged.source = format!("/{}/driving-licence", MINE.store_id);
+    let mut arguments = FieldTable::default();
+    for (name, value) in [
+        ("x-dead-letter-exchange", "lienthong.events".to_owned()),
+        (
+            "x-dead-letter-routing-key",
+            format!("driving-licence.-.-.{}", forged.kind),
+        ),
+    ] {
+        arguments.insert(name.into(), AMQPValue::LongString(value.as_str().into()));
+    }
+    let options = QueueDeclareOptions {
+        durable: true,
+        ..QueueDeclareOptions::default()
+    };
+    let declared = channel.queue_declare(own_queue.into(), options, arguments);
+    declared.await.unwrap();
+    bind(&channel, own_queue, own_exchange, "").await.unwrap();
+    let properties = said_through(MINE.account, &forged).with_expiration("1".into());
+    let body = serde_json::to_vec(&forged.data).unwrap();
+    publish_body(&channel, own_exchange, "", properties, &body)
+        .await
+        .unwrap();
+
+    let brought = bring(&*theirs, 1).await.remove(0);
+    assert!(!brought.suspect);
+    let unfit = brought.event.unwrap_err();
+    assert_eq!(unfit.fault.code, "dead-letter-forwarded", "{unfit:?}");
+    assert_eq!(unfit.fault.found.as_deref(), Some(own_queue));
+    assert_eq!(
+        theirs.reread(&unfit.raw),
+        Err(unfit),
+        "looked at again, it is no better"
+    );
+    theirs.acknowledge(vec![brought.receipt]).await.unwrap();
+    private
+        .0
+        .tell("1 event set aside under another adapter's key came through and was refused");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -173,7 +173,8 @@ impl Lane {
         let delivery = delivery.ok_or_else(|| dial.away("it has ended the subscription"))?;
         let delivery = delivery.map_err(|error| dial.away(&error.to_string()))?;
         let key = delivery.routing_key.as_str();
-        let event = Message::new(key, &delivery.properties, &delivery.data).event(accounts);
+        let home = self.suspect.then(|| topology::queue(&dial.subscriber.store_id));
+        let event = Message::new(key, &delivery.properties, &delivery.data, home.as_deref()).event(accounts);
         let (receipt, ear) = Receipt::new();
         self.brought.push_back(Brought {
             tag: delivery.delivery_tag,

@@ -22,6 +22,12 @@ const JSON: &str = "application/json";
 /// Longest id of an event, in bytes: it is a key of tables, and the message's id.
 const LONGEST_ID: usize = 255;
 
+/// Header in which the broker writes down which queues set a message aside.
+const DEATHS: &str = "x-death";
+
+/// A queue that such a header does not name.
+const NAMELESS: &str = "a queue without a name";
+
 /// Delivery mode of what outlives the broker.
 const PERSISTENT: u8 = 2;
 
@@ -33,6 +39,9 @@ pub(super) struct Message {
     /// The key under which the broker let it speak; empty in what was kept before that was judged.
     #[serde(default)]
     key: String,
+    /// Queues that it was set aside from, other than the one from which it may have been.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    detours: Vec<String>,
     content_type: Option<String>,
     attributes: BTreeMap<String, String>,
     /// The data; bytes that are no text are replaced.
@@ -77,8 +86,8 @@ pub(super) fn write(event: &Event, account: &str) -> Result<(BasicProperties, Ve
 }
 
 impl Message {
-    /// What came.
-    pub(super) fn new(key: &str, properties: &BasicProperties, body: &[u8]) -> Self {
+    /// What came. `home` is the queue that it may have been set aside from, if any.
+    pub(super) fn new(key: &str, properties: &BasicProperties, body: &[u8], home: Option<&str>) -> Self {
         let mut attributes = BTreeMap::new();
         for (name, value) in properties.headers().iter().flat_map(FieldTable::inner) {
             let Some(name) = name.as_str().strip_prefix(PREFIX) else {
@@ -94,6 +103,7 @@ impl Message {
         Self {
             account: properties.user_id().as_ref().map(ToString::to_string),
             key: key.to_owned(),
+            detours: detours(properties, home),
             content_type: properties.content_type().as_ref().map(ToString::to_string),
             attributes,
             body: String::from_utf8_lossy(body).into_owned(),
@@ -148,6 +158,7 @@ impl Message {
             return Err(malformed("id", "a null character"));
         }
         self.vouched(accounts, store_id)?;
+        self.straight(&event)?;
         self.keyed(&event)?;
         Ok(event)
     }
@@ -170,6 +181,24 @@ impl Message {
             ))
     }
 
+    /// Whether it was said as it came. The broker judges the key of what is published, not the one that a queue gives to what
+    /// it sets aside, and such a message keeps its user-id: by that road an account could speak under any key.
+    fn straight(&self, event: &Event) -> Result<(), Fault> {
+        if self.detours.is_empty() {
+            return Ok(());
+        }
+        let account = self.account.as_deref().unwrap_or_default();
+        Err(Fault::new("dead-letter-forwarded")
+            .field(DEATHS)
+            .found(self.detours.join(", "))
+            .expected("an event that was published where it is brought from, set aside by no queue but this node's own")
+            .remedy(format!(
+                "find out who has these queues set aside what is said through the account {account:?}, in the name of the \
+                 adapter {:?}: nobody judged the key; then discard this",
+                event.adapter()
+            )))
+    }
+
     /// Whether it came under its own key. The broker's rights are by key, and a key begins with the adapter: under another
     /// one an account could speak for an adapter that is not its own.
     fn keyed(&self, event: &Event) -> Result<(), Fault> {
@@ -187,6 +216,33 @@ impl Message {
                  wrong keys; then discard this"
             )))
     }
+}
+
+/// Queues that set the message aside, but `home`. A header that the broker would not write so counts as one without a name.
+fn detours(properties: &BasicProperties, home: Option<&str>) -> Vec<String> {
+    let headers = properties.headers().as_ref();
+    let Some(deaths) = headers.and_then(|headers| headers.inner().get(DEATHS)) else {
+        return Vec::new();
+    };
+    let queue = |death: &AMQPValue| match death {
+        AMQPValue::FieldTable(death) => match death.inner().get("queue")? {
+            AMQPValue::LongString(name) => Some(String::from_utf8_lossy(name.as_bytes()).into_owned()),
+            AMQPValue::ShortString(name) => Some(name.to_string()),
+            _ => None,
+        },
+        _ => None,
+    };
+    let mut queues: Vec<String> = match deaths {
+        AMQPValue::FieldArray(deaths) if !deaths.as_slice().is_empty() => {
+            let queue = |death| queue(death).unwrap_or_else(|| NAMELESS.to_owned());
+            deaths.as_slice().iter().map(queue).collect()
+        }
+        _ => vec![NAMELESS.to_owned()],
+    };
+    queues.retain(|queue| Some(queue.as_str()) != home);
+    queues.sort_unstable();
+    queues.dedup();
+    queues
 }
 
 #[cfg(test)]
@@ -215,7 +271,7 @@ mod tests {
     #[test]
     fn event_comes_back_as_it_was_said() {
         let (properties, body) = write(&event(), "so-tu-phap").unwrap();
-        let message = Message::new(&key::of(&event()), &properties, &body);
+        let message = Message::new(&key::of(&event()), &properties, &body, None);
         assert_eq!(message.event(&accounts()), Ok(event()));
         let kept: Message = serde_json::from_str(&serde_json::to_string(&message).unwrap()).unwrap();
         assert_eq!(kept.event(&accounts()), Ok(event()));
@@ -225,7 +281,7 @@ mod tests {
     fn what_is_no_event_of_ours_is_named() {
         type Row<'a> = (&'a str, &'a str, &'a dyn Fn(&mut Message));
         let (properties, body) = write(&event(), "so-tu-phap").unwrap();
-        let sound = Message::new(&key::of(&event()), &properties, &body);
+        let sound = Message::new(&key::of(&event()), &properties, &body, None);
         let told = |change: &dyn Fn(&mut Message)| {
             let mut message = sound.clone();
             change(&mut message);
@@ -266,6 +322,72 @@ mod tests {
         ];
         for (code, field, change) in rows {
             assert_eq!(told(change), (code.to_owned(), field.to_owned()));
+        }
+    }
+
+    /// The event with what a broker writes of these queues that set it aside.
+    fn set_aside(deaths: AMQPValue, home: Option<&str>) -> Message {
+        let (properties, body) = write(&event(), "so-tu-phap").unwrap();
+        let mut headers = properties.headers().clone().unwrap_or_default();
+        headers.insert(DEATHS.into(), deaths);
+        Message::new(&key::of(&event()), &properties.with_headers(headers), &body, home)
+    }
+
+    fn by(queues: &[&str]) -> AMQPValue {
+        let death = |queue: &&str| {
+            let mut death = FieldTable::default();
+            death.insert("queue".into(), AMQPValue::LongString((*queue).into()));
+            death.insert("count".into(), AMQPValue::LongLongInt(1));
+            AMQPValue::FieldTable(death)
+        };
+        AMQPValue::FieldArray(queues.iter().map(death).collect::<Vec<_>>().into())
+    }
+
+    #[test]
+    fn event_that_any_queue_set_aside_is_refused_among_the_events() {
+        let rows = [
+            (by(&["lienthong.node.theirs"]), "lienthong.node.theirs"),
+            (by(&["b", "lienthong.node.mine", "b"]), "b, lienthong.node.mine"),
+            (by(&[]), NAMELESS),
+            (
+                AMQPValue::FieldArray(vec![AMQPValue::Boolean(true)].into()),
+                NAMELESS,
+            ),
+            (
+                AMQPValue::FieldArray(vec![AMQPValue::FieldTable(FieldTable::default())].into()),
+                NAMELESS,
+            ),
+            (AMQPValue::LongString("none".into()), NAMELESS),
+            (AMQPValue::Void, NAMELESS),
+        ];
+        for (deaths, found) in rows {
+            let message = set_aside(deaths, None);
+            let fault = message.event(&accounts()).unwrap_err().fault;
+            assert_eq!(fault.code, "dead-letter-forwarded");
+            assert_eq!(fault.field.as_deref(), Some("x-death"));
+            assert_eq!(fault.found.as_deref(), Some(found));
+            let kept: Message = serde_json::from_str(&serde_json::to_string(&message).unwrap()).unwrap();
+            assert_eq!(kept.event(&accounts()).unwrap_err().fault, fault, "it stays so");
+        }
+    }
+
+    #[test]
+    fn suspect_that_only_its_own_queue_set_aside_is_an_event_like_any_other() {
+        let home = Some("lienthong.node.mine");
+        for own in [
+            by(&["lienthong.node.mine"]),
+            by(&["lienthong.node.mine", "lienthong.node.mine"]),
+        ] {
+            assert_eq!(set_aside(own, home).event(&accounts()), Ok(event()));
+        }
+        for foreign in [
+            by(&["lienthong.node.theirs"]),
+            by(&["lienthong.node.mine", "lienthong.node.theirs"]),
+            by(&["lienthong.node.mine2"]),
+            by(&[]),
+        ] {
+            let unfit = set_aside(foreign, home).event(&accounts()).unwrap_err();
+            assert_eq!(unfit.fault.code, "dead-letter-forwarded");
         }
     }
 }
