@@ -138,7 +138,12 @@ async fn grown_demo_is_a_line_once_its_services_are_there() {
     let block = blocks.iter().find(|block| block.contains("--broker")).unwrap();
     // The services go, whatever becomes of the demo.
     let said = paste("set +e", block).await;
-    for expected in ["broker rabbitmq", "store PostgreSQL", "once and true"] {
+    let version = std::env::var("LIENTHONG_TEST_RABBITMQ_VERSION").unwrap();
+    for expected in [
+        &*format!("broker RabbitMQ {version}"),
+        "store PostgreSQL",
+        "once and true",
+    ] {
         assert!(said.contains(expected), "{said}");
     }
 }

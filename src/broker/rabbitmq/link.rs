@@ -9,7 +9,7 @@ use lapin::uri::{AMQPScheme, AMQPUri};
 use lapin::{Connection, ConnectionProperties, ConnectionStatus, ErrorKind};
 use tokio::time::{Instant, timeout};
 
-use super::topology;
+use super::{greeting, topology};
 use crate::broker::{Address, BrokerError, Subscriber, without_password};
 
 /// Longest time that any exchange with the broker may take.
@@ -86,18 +86,22 @@ impl Dial {
     pub(super) async fn open(&self, purpose: &str) -> Result<Connection, BrokerError> {
         let name = format!("lienthong {} {purpose}", self.subscriber.store_id);
         let properties = ConnectionProperties::default().with_connection_name(name.into());
-        let tls = OwnedTLSConfig {
-            identity: None,
-            cert_chain: self.tls.clone(),
-        };
         let connection = async {
             let runtime = lapin::runtime::default_runtime()?;
-            Connection::connect_uri_with_config(self.uri.clone(), properties, tls, runtime).await
+            Connection::connect_uri_with_config(self.uri.clone(), properties, self.tls(), runtime).await
         };
         let connection = self.within(connection).await?;
+        greeting::listen(&self.uri, &self.tls()).await;
         topology::declare(&connection, self).await?;
         tracing::info!(broker = self.place, purpose, "connected to the broker");
         Ok(connection)
+    }
+
+    fn tls(&self) -> OwnedTLSConfig {
+        OwnedTLSConfig {
+            identity: None,
+            cert_chain: self.tls.clone(),
+        }
     }
 
     /// Waits for an answer of the broker, for as long as one may take.

@@ -17,6 +17,7 @@ use super::{Address, Broker, BrokerError, Receipt, Received, Subscriber, Unfit};
 use crate::event::Event;
 
 mod consumer;
+mod greeting;
 mod key;
 mod link;
 mod message;
@@ -99,7 +100,7 @@ impl RabbitMq {
 #[async_trait]
 impl Broker for RabbitMq {
     fn version(&self) -> &'static str {
-        "rabbitmq"
+        greeting::name()
     }
 
     fn trouble(&self) -> Option<String> {
