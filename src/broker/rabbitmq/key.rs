@@ -16,7 +16,8 @@ const LONGEST: usize = 60;
 /// One that gives a dossier another procedure or sector has its new key alone, and only what it writes: a store that is bound
 /// by the old one is not told that the dossier has left, one that is bound by the new one was not told what it was before. A
 /// store's own adapters are bound whatever they write, and events of others' are held, so nobody misses it yet; what merges
-/// those needs a snapshot under both keys.
+/// those needs a snapshot under both keys. A listener that is bound by sectors or procedures does miss it; `schemas/asyncapi.yaml`
+/// says so.
 pub(super) fn of(event: &Event) -> String {
     let procedure = event.data.register("procedure");
     let text = |pointer| procedure.and_then(|value| value.pointer(pointer)?.as_str());
