@@ -126,6 +126,14 @@ async fn tour_ends_without_a_dead_letter() {
     let shown = paste(exports, show).await;
     let declared = shown.lines().find(|line| line.contains("judicial-records  yes"));
     assert!(declared.is_some_and(|line| line.contains("nothing")), "{shown}");
+    // The number is her own: the officers at the one-stop are told that the register knows her by it.
+    let check = correct.lines().find(|line| line.contains("/quay/XacThuc/")).unwrap();
+    within_patience(async || {
+        let said = paste(exports, check).await;
+        let said: serde_json::Value = serde_json::from_str(&said).unwrap();
+        said["data"]["KetQuaXacThuc"] == "khop"
+    })
+    .await;
     assert!(discard.contains("# none is left"));
     let said = paste(exports, discard).await;
     assert!(said.trim_end().ends_with("no dead letters"), "{said}");
