@@ -57,9 +57,10 @@ def area($field):
   }
 }
 
-# It was received on a day, of which no hour is stated, and stands as accepted since.
+# It was received on a day, of which no hour is stated here, and stands as accepted since. A day due that is not listed may be
+# known to TraCuuHoSo.
 + {
-  schedule: {received: $received, due: day("ngayHenTraGplx")},
+  schedule: ({received: $received, due: day("ngayHenTraGplx")} | given),
   status: {value: "accepted", at: $received}
 }
 

@@ -21,6 +21,9 @@ def code($field; $table): field($field; if isstring then clean else . end | to_c
 # Days, without an hour.
 def day($field): field($field; parse_time("%Y-%m-%d"));
 
+# The day of a time of the dossier, which may have an hour.
+def as_day: if . == null or length == 10 then . else format_time("%Y-%m-%d") end;
+
 # What is refused, where `need` and the tables do not say it themselves. The value itself is never shown.
 def unfit($expected; $remedy): error({code: "bad-value", found: "something else", expected: $expected, remedy: $remedy});
 

@@ -7,6 +7,11 @@ def on_the_way($known):
   elif . == "completed" and $known == "supplement_requested" then "in_progress"
   else . end;
 
+# A time with its hour. The day is the list's: where this is another one it is left, or list and answer would change it in turn.
+def hour($field; $known):
+  field($field; parse_time("%d/%m/%Y %H:%M:%S"))
+  | if . == null or $known == null or as_day == $known then . else null end;
+
 .data[0] as $shown
 | if $shown == null then ignore("the licence system does not show the dossier")
   elif $shown.MaHoSo != $asked.maHoSo then
@@ -25,7 +30,14 @@ def on_the_way($known):
       } | given)
     }
     + {
-      schedule: ({submitted: field("NgayNop"; parse_time("%d/%m/%Y %H:%M:%S"))} | given)
+      schedule: (
+        {
+          submitted: field("NgayNop"; parse_time("%d/%m/%Y %H:%M:%S")),
+          received: hour("NgayTiepNhan"; $asked.received),
+          due: hour("NgayHenTra"; $asked.due)
+        }
+        | given
+      )
     }
     + ({return_mode: code("HinhThucNhanKQ"; "return-mode")} | given)
   end

@@ -40,7 +40,8 @@ impl Author<'_> {
     /// Effective time of a stamp: the end of the native time, not later than the record was seen, and later than what
     /// the system had been given. A late record keeps its own time. Without a native time: just after what was said and
     /// given; at the first meeting the dossier's receipt, or the Unix epoch where that is not known. Entries of a history
-    /// are never lifted. A native time more than a day ahead is a slip and counts as the time the record was seen.
+    /// are never lifted. A time of the schedule of which a system has stated the hour is not taken back by its stating the
+    /// day alone. A native time more than a day ahead is a slip and counts as the time the record was seen.
     ///
     /// # Errors
     /// `not-owner` for each register, list, log or `links` that differs and that the system may not write. The shadow is

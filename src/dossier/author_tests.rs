@@ -352,3 +352,34 @@ fn an_answer_of_a_later_native_time_is_news_whenever_it_was_asked_for() {
     desk.reports("03:00:03", record("2026-03-05T02:00:01Z", "newer"));
     assert_eq!(desk.known.view()["summary"], "newer");
 }
+
+#[test]
+fn a_day_does_not_take_back_the_hour_that_its_system_has_stated() {
+    let mut desk = Desk::new("desk");
+    let due = |time: &str| json!({ "schedule": { "due": time } });
+    assert!(!desk.reports("01:00:00", due("2026-03-06")).is_empty());
+    // 01:30 in Vietnam, the day before in universal time
+    assert!(!desk.reports("02:00:00", due("2026-03-05T18:30:00Z")).is_empty());
+    for (hour, news) in [
+        ("2026-03-06", false),
+        ("2026-03-05T18:30:00Z", false),
+        ("2026-03-05", true),
+        ("2026-03-06", true),
+        ("2026-03-06T10:00:00Z", true),
+        ("2026-03-06", false),
+        ("2026-03", true),
+    ] {
+        assert_eq!(!desk.reports("03:00:00", due(hour)).is_empty(), news, "{hour}");
+    }
+    // What it was given in place of it is another matter.
+    assert!(!desk.reports("04:00:00", due("2026-03-06T10:00:00Z")).is_empty());
+    desk.shadow
+        .intend("push", &patch(due("2026-03-07T10:00:00Z")), &BTreeMap::new());
+    desk.shadow.settle("push", Some(true), at("04:30:00"));
+    assert!(!desk.reports("05:00:00", due("2026-03-06")).is_empty());
+    // Outside the schedule a day is a text like another one.
+    let form = |text: &str| json!({ "note": text });
+    for note in ["2026-03-05T18:30:00Z", "2026-03-06"] {
+        assert!(!desk.reports("06:00:00", form(note)).is_empty(), "{note}");
+    }
+}

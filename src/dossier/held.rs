@@ -13,6 +13,9 @@ pub(super) struct Held {
     /// Hash of the value, as the system's own inbound mapping yields it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) hash: Option<String>,
+    /// Hash of the day of that value, where it is a time of the schedule with its hour.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    day: Option<String>,
     /// End of the newest native time under which the system stated it, by its own clock: it may lie in the future.
     #[serde(skip_serializing_if = "Option::is_none")]
     said: Option<Timestamp>,
@@ -116,6 +119,7 @@ impl Held {
             .replace(hash)
             .filter(|before| self.hash.as_ref() != Some(before));
         if let Some(hash) = before {
+            self.day = None;
             self.had_before(Older {
                 hash,
                 until: at,
@@ -141,6 +145,18 @@ impl Held {
         self.older.push(before);
         let excess = self.older.len().saturating_sub(OLDER);
         self.older.drain(..excess);
+    }
+
+    /// Notes the day of a value that it has just stated.
+    pub(super) fn on_day(&mut self, hash: &str, day: Option<String>) {
+        if self.hash.as_deref() == Some(hash) {
+            self.day = day;
+        }
+    }
+
+    /// Whether a value says no more than the day of what it has stated with its hour.
+    pub(super) fn is_less(&self, hash: &str) -> bool {
+        self.day.as_deref() == Some(hash)
     }
 
     /// Whether it had this value at this time of its own.

@@ -46,6 +46,14 @@ impl Moment {
         matches!(self, Self::Instant(_))
     }
 
+    /// The local day on which an instant lies; `None` where no instant is stated.
+    pub(super) fn day(self) -> Option<Self> {
+        match self {
+            Self::Instant(time) => Some(Self::Date(time.to_zoned(TimeZone::fixed(LOCAL)).date())),
+            _ => None,
+        }
+    }
+
     /// The first instant of the stated period.
     #[must_use]
     pub fn start(self) -> Timestamp {

@@ -9,7 +9,7 @@ use serde_json::Value;
 use super::hash::content;
 use super::held::{Held, Times};
 use super::state::States;
-use super::{Entry, Patch, Stamp, fold_text};
+use super::{Entry, Moment, Patch, Stamp, fold_text};
 
 /// What a system is believed to hold of one dossier: made of what it reported and of what it was given. Kept by the
 /// node that hosts the system's adapter, changed in the transaction that stores the delta; never sent.
@@ -180,7 +180,9 @@ impl Shadow {
         let hash = content(value);
         let pending = self.is_pending(path, &hash, times);
         let held = self.held.entry(path.to_owned()).or_default();
-        let effective = held.takes(&hash, pending, times)?;
+        let echo = pending || held.is_less(&hash);
+        let effective = held.takes(&hash, echo, times)?;
+        held.on_day(&hash, day(path, value).as_ref().map(content));
         Some((effective, held.given.as_ref().map(Stamp::digest)))
     }
 
@@ -239,6 +241,12 @@ impl Shadow {
         }
         true
     }
+}
+
+/// The day of a time of the schedule that is stated with its hour.
+fn day(path: &str, value: &Value) -> Option<Value> {
+    let stated = path.strip_prefix("schedule.").and_then(|_| Moment::of(value));
+    Some(stated?.day()?.to_string().into())
 }
 
 /// What a patch says, as hashes by path.

@@ -367,6 +367,17 @@ async fn dossier_that_the_one_stop_refuses_is_parked_with_its_reason() {
 }
 
 async fn dossier_of_the_licence_desk_is_recorded_and_led_on_by_what_the_desk_decides() {
+    // ninety days before the test begins, in the first piece that is asked for; and on the day on which the licence is handed over,
+    // in the last one
+    for (received, pieces, returned) in [
+        ("2025-12-10", 1, "2026-03-06T03:00:00Z"),
+        ("2026-03-06", 5, "2026-03-06T03:40:00Z"),
+    ] {
+        goes_from_the_licence_desk_to_its_end(received, pieces, returned).await;
+    }
+}
+
+async fn goes_from_the_licence_desk_to_its_end(on: &str, pieces: u32, end: &str) {
     let (one_stop, clock) = one_stop().await;
     let account = json!({
         "username": secret("DRIVING_LICENCE_USER"),
@@ -384,15 +395,19 @@ async fn dossier_of_the_licence_desk_is_recorded_and_led_on_by_what_the_desk_dec
         "../../adapters/driving-licence/samples/pull.dossiers/exchange-registered-online.native.json"
     );
     let mut received: Value = serde_json::from_str(received).unwrap();
-    // ninety days before the test begins, in which the first asking begins too
-    received["ngayNhanHoSo"] = json!("2025-12-10");
+    received["ngayNhanHoSo"] = json!(on);
     desk.insert("HoSo", received).await.unwrap();
     for state in ["4", "10"] {
         let line = json!({"maHoSo": "GPLX38-260518-00021", "MaTrangThai": state});
         desk.insert("KichBan", line).await.unwrap();
     }
 
-    bench.puller("driving-licence").step().await.unwrap();
+    for piece in 0..pieces {
+        if piece > 0 {
+            bench.advance(10 * 60);
+        }
+        bench.puller("driving-licence").step().await.unwrap();
+    }
     bench.spread().await;
     bench.work("one-stop").await;
     let recorded = only(&one_stop);
@@ -412,7 +427,7 @@ async fn dossier_of_the_licence_desk_is_recorded_and_led_on_by_what_the_desk_dec
             "000.00.07.H56",
             "038190000123",
             "14902",
-            "20251210000000"
+            &format!("{}000000", on.replace('-', ""))
         ]
     );
     for steps in [&[4][..], &[4, 9, 10]] {
@@ -436,9 +451,12 @@ async fn dossier_of_the_licence_desk_is_recorded_and_led_on_by_what_the_desk_dec
         }
     }
     let returned = bench.dossier("GPLX38-260518-00021").await;
+    assert_eq!(returned.register("schedule.returned"), Some(&json!(end)));
+    let hour = json!(format!("{on}T01:00:00Z"));
     assert_eq!(
-        returned.register("schedule.returned"),
-        Some(&json!("2026-03-06T03:00:00Z"))
+        returned.register("schedule.received"),
+        Some(&hour),
+        "at eight, and not at the end of the day"
     );
     bench.work("book").await;
     assert_eq!(

@@ -308,6 +308,8 @@ async fn a_dossier_goes_through_the_states_that_nobody_saw_between_two_askings()
         }
         assert_eq!(bus.moves(), moves, "{script:?}");
         assert_eq!(bus.dossier.register("return_mode"), Some(&json!("counter")));
+        let hour = Some(&json!("2026-05-21T01:00:00Z"));
+        assert_eq!(bus.dossier.register("schedule.received"), hour);
         let ended = bus.dossier.status().unwrap().value == "returned";
         assert_eq!(bus.ask().await, !ended, "what has ended is not asked about");
         assert_eq!(bus.world.sandbox.faults(), []);

@@ -10,6 +10,10 @@ use super::{Difference, Duplicate, Verdict};
 /// What every paper at the desk holds: `%PDF-1.4` and the end of the line.
 const PAPER: &[u8] = b"%PDF-1.4\n";
 
+/// The hours at which the desk takes dossiers in and hands licences over.
+const RECEIVED: &str = "080000";
+const DUE: &str = "170000";
+
 /// Judges the one-stop's rows against the desk's dossiers (`HoSo`, and `TinhTrang`, how they stand).
 #[must_use]
 pub fn judge_licences(desk: &[Value], standing: &[Value], one_stop: &[Value]) -> Verdict {
@@ -34,6 +38,15 @@ pub fn judge_licences(desk: &[Value], standing: &[Value], one_stop: &[Value]) ->
             .and_then(|state| state["MaTrangThai"].as_str())
             .unwrap_or("2");
         let day = |field: &str| dossier[field].as_str().unwrap_or_default().replace('-', "");
+        // Whether the desk had been asked for the hours before the dossier was recorded is chance.
+        let times = |field: &str, of_the_list: &str, of_the_desk: &str| {
+            let day = day(field);
+            [of_the_list, of_the_desk].map(|hour| json!(format!("{day}{hour}")))
+        };
+        let times = [
+            ("NgayTiepNhan", times("ngayNhanHoSo", "000000", RECEIVED)),
+            ("NgayHenTra", times("ngayHenTraGplx", "235959", DUE)),
+        ];
         let born: Vec<&str> = dossier["ngaySinh"]
             .as_str()
             .unwrap_or_default()
@@ -49,17 +62,22 @@ pub fn judge_licences(desk: &[Value], standing: &[Value], one_stop: &[Value]) ->
             "MaTTHC": "1.002809",
             "DonViId": "000.00.07.H56",
             "KenhThucHien": "2",
-            "NgayTiepNhan": format!("{}000000", day("ngayNhanHoSo")),
-            "NgayHenTra": format!("{}235959", day("ngayHenTraGplx")),
             "TrangThaiHoSoId": state.parse::<u64>().unwrap_or_default(),
         });
         let fields = expected.as_object().into_iter().flatten();
         verdict.different.extend(
             fields
                 .filter(|(field, value)| row[field.as_str()] != **value)
-                .map(|(field, _)| Difference {
+                .map(|(field, _)| field.as_str())
+                .chain(
+                    times
+                        .iter()
+                        .filter(|(field, either)| !either.contains(&row[*field]))
+                        .map(|(field, _)| *field),
+                )
+                .map(|field| Difference {
                     code: code.to_owned(),
-                    field: field.clone(),
+                    field: field.to_owned(),
                 }),
         );
     }
@@ -83,15 +101,17 @@ pub(super) fn differences(dossier: &Value, item: &Value) -> Vec<&'static str> {
     if item["HoSoCoThanhPhanSoHoa"] != if papers.is_empty() { "0" } else { "1" } {
         fields.push("HoSoCoThanhPhanSoHoa");
     }
-    // Of both the day is known and no hour: they stand at its end.
-    for (field, own) in [("NgayTiepNhan", "ngayNhanHoSo"), ("NgayHenTra", "ngayHenTraGplx")] {
+    for (field, own, hour) in [
+        ("NgayTiepNhan", "ngayNhanHoSo", RECEIVED),
+        ("NgayHenTra", "ngayHenTraGplx", DUE),
+    ] {
         let day = dossier[own].as_str().unwrap_or_default().replace('-', "");
-        let end = if day.is_empty() {
+        let at = if day.is_empty() {
             day
         } else {
-            format!("{day}235959")
+            format!("{day}{hour}")
         };
-        if item[field] != end {
+        if item[field] != at {
             fields.push(field);
         }
     }
@@ -180,6 +200,10 @@ mod tests {
             wrong[field.as_str()] = json!([value]);
             assert_eq!(judged(&[wrong]).different[0].field, *field);
         }
+        let mut with_hours = row();
+        with_hours["NgayTiepNhan"] = json!("20261120080000");
+        with_hours["NgayHenTra"] = json!("20261125170000");
+        assert!(judged(&[with_hours]).is_clean());
         let mut strange = row();
         strange["MaHoSoNguon"] = json!("GPLX38-2");
         assert_eq!(judged(&[row(), strange]).unexpected, ["GPLX38-2"]);
@@ -193,7 +217,7 @@ mod tests {
                 "DuongDanTaiTepTin": format!("http://127.0.0.1:1/files/{}/0.pdf", hex::encode(Sha256::digest(PAPER))),
             }],
             "DinhDanhCHS": [{"LoaiDinhDanh": "1", "SoDinhDanh": "038076000667"}],
-            "HoSoCoThanhPhanSoHoa": "1", "NgayTiepNhan": "20261120235959", "NgayHenTra": "20261125235959",
+            "HoSoCoThanhPhanSoHoa": "1", "NgayTiepNhan": "20261120080000", "NgayHenTra": "20261125170000",
         });
         assert_eq!(differences(&dossier(), &item), [""; 0]);
         item["DinhDanhCHS"][0]["SoDinhDanh"] = json!("038076000668");

@@ -466,9 +466,8 @@ async fn comes_out_right(province: Province, rows: &[Value], ways: &Ways) {
     let day = |field: &str| desk[field].as_str().unwrap().replace('-', "");
     let paper = format!("{}/files/{PAPER_HASH}/0.pdf", province.site.url());
     let told = [
-        // Of both only the day is known.
-        ("received", format!("{}235959", day("ngayNhanHoSo"))),
-        ("due", format!("{}235959", day("ngayHenTraGplx"))),
+        ("received", format!("{}080000", day("ngayNhanHoSo"))),
+        ("due", format!("{}170000", day("ngayHenTraGplx"))),
         ("paper", paper.clone()),
     ];
     province.portal_says(licence, "licence-handed-over", &told).await;
