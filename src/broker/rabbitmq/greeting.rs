@@ -34,9 +34,10 @@ pub(super) async fn listen(uri: &AMQPUri, tls: &OwnedTLSConfig) {
     if NAME.get().is_some() {
         return;
     }
-    match timeout(LIMIT, greeting(uri, tls)).await {
-        Ok(Some(name)) => drop(NAME.set(name)),
-        _ => tracing::debug!("the broker has not said which version it is"),
+    if let Ok(Some(name)) = timeout(LIMIT, greeting(uri, tls)).await {
+        drop(NAME.set(name));
+    } else {
+        tracing::debug!("the broker has not said which version it is");
     }
 }
 
