@@ -6,6 +6,15 @@ use serde_json::{Value, json};
 
 use crate::support::{Act, Bench, MANIFEST, Target, code, worked};
 
+on_both_stores! {
+    items_of_a_dossier_travel_together_in_their_order
+    mixed_answer_parks_what_it_refuses_and_sends_nothing_else_again
+    item_that_is_to_come_again_later_holds_back_those_behind_it_and_nothing_is_doubled
+    item_that_was_not_named_is_looked_for_and_sent_if_it_is_not_there
+    batch_that_is_refused_whole_is_halved_until_the_bad_item_stands_alone
+    batch_that_comes_too_early_comes_again_as_one
+}
+
 /// A register that takes several steps of one dossier in a call.
 fn manifest(how: &str) -> String {
     format!(
@@ -106,7 +115,6 @@ async fn bench(target: &Target, how: &str) -> Bench {
     Bench::open(&[("book", &manifest, &target.url)]).await
 }
 
-#[tokio::test(flavor = "multi_thread")]
 async fn items_of_a_dossier_travel_together_in_their_order() {
     let target = Target::start().await;
     judging(&target, |_| Some("done"));
@@ -142,7 +150,6 @@ async fn items_of_a_dossier_travel_together_in_their_order() {
     assert_eq!(target.calls("/steps")[2].body["batch"]["number"], 3);
 }
 
-#[tokio::test(flavor = "multi_thread")]
 async fn mixed_answer_parks_what_it_refuses_and_sends_nothing_else_again() {
     let target = Target::start().await;
     judging(&target, |text| {
@@ -170,7 +177,6 @@ async fn mixed_answer_parks_what_it_refuses_and_sends_nothing_else_again() {
     assert_eq!(bench.parked(&code(1), "book", "step").await, refused);
 }
 
-#[tokio::test(flavor = "multi_thread")]
 async fn item_that_is_to_come_again_later_holds_back_those_behind_it_and_nothing_is_doubled() {
     let target = Target::start().await;
     judging(&target, |text| {
@@ -214,7 +220,6 @@ async fn item_that_the_answer_does_not_name_is_in_doubt_alone() {
     assert_eq!(sent(&target), [steps(1..=4), steps(5..=6)]);
 }
 
-#[tokio::test(flavor = "multi_thread")]
 async fn item_that_was_not_named_is_looked_for_and_sent_if_it_is_not_there() {
     for there in [true, false] {
         let target = Target::start().await;
@@ -344,7 +349,6 @@ async fn unclear_end_of_a_batch_whose_items_are_shown_is_settled_item_by_item() 
     }
 }
 
-#[tokio::test(flavor = "multi_thread")]
 async fn batch_that_is_refused_whole_is_halved_until_the_bad_item_stands_alone() {
     let target = Target::start().await;
     judging(&target, |_| Some("done"));
@@ -378,7 +382,6 @@ async fn batch_that_is_refused_whole_is_halved_until_the_bad_item_stands_alone()
     assert_eq!(sent(&target)[7..], [steps([3]), steps(9..=12)]);
 }
 
-#[tokio::test(flavor = "multi_thread")]
 async fn batch_that_comes_too_early_comes_again_as_one() {
     let target = Target::start().await;
     judging(&target, |_| Some("done"));

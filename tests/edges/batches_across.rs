@@ -9,6 +9,15 @@ use tokio::sync::Barrier;
 
 use crate::support::{Act, Bench, MANIFEST, Target, code, row};
 
+on_both_stores! {
+    lone_record_waits_no_longer_than_a_batch_may
+    creates_and_changes_travel_apart
+    no_more_batches_are_under_way_than_the_target_takes_at_a_time
+    mixed_answer_parks_the_dossiers_that_it_refuses_and_no_other
+    batch_that_is_refused_whole_is_halved_until_the_bad_record_stands_alone
+    batch_that_may_be_repeated_is_repeated_as_one_after_a_doubt
+}
+
 /// A register that takes records together; `how` is its batch.
 fn manifest(how: &str) -> String {
     let (head, _) = MANIFEST.split_once("create =").unwrap();
@@ -96,7 +105,6 @@ async fn batch_leaves_when_it_is_full_and_not_before() {
     assert_eq!(one(&bench, 4).await.state, State::Due);
 }
 
-#[tokio::test(flavor = "multi_thread")]
 async fn lone_record_waits_no_longer_than_a_batch_may() {
     let target = Target::start().await;
     judging(&target, |_| "done");
@@ -116,7 +124,6 @@ async fn lone_record_waits_no_longer_than_a_batch_may() {
     assert_eq!(sent(&target, "/batch"), [codes(1..=2)]);
 }
 
-#[tokio::test(flavor = "multi_thread")]
 async fn creates_and_changes_travel_apart() {
     let target = Target::start().await;
     judging(&target, |_| "done");
@@ -174,7 +181,6 @@ async fn batch_that_waits_holds_up_nothing_else_of_its_dossiers() {
     assert_eq!(target.calls("/create").len(), 9);
 }
 
-#[tokio::test(flavor = "multi_thread")]
 async fn no_more_batches_are_under_way_than_the_target_takes_at_a_time() {
     let target = Target::start().await;
     judging(&target, |_| "done");
@@ -200,7 +206,6 @@ async fn no_more_batches_are_under_way_than_the_target_takes_at_a_time() {
     assert_eq!(target.records().len(), 8);
 }
 
-#[tokio::test(flavor = "multi_thread")]
 async fn mixed_answer_parks_the_dossiers_that_it_refuses_and_no_other() {
     let target = Target::start().await;
     judging(&target, |id| if id == code(2) { "refused" } else { "done" });
@@ -217,7 +222,6 @@ async fn mixed_answer_parks_the_dossiers_that_it_refuses_and_no_other() {
     assert_eq!(sent(&target, "/batch"), [codes(1..=3)]);
 }
 
-#[tokio::test(flavor = "multi_thread")]
 async fn batch_that_is_refused_whole_is_halved_until_the_bad_record_stands_alone() {
     let target = Target::start().await;
     target.serve("/batch", |records, body| {
@@ -284,7 +288,6 @@ async fn unclear_end_puts_every_dossier_of_a_batch_in_doubt_and_each_ends_right(
     }
 }
 
-#[tokio::test(flavor = "multi_thread")]
 async fn batch_that_may_be_repeated_is_repeated_as_one_after_a_doubt() {
     let target = Target::start().await;
     target.serve("/batch", |records, body| {

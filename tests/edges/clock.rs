@@ -6,6 +6,12 @@ use serde_json::json;
 
 use crate::support::{Act, MANIFEST, Site, Target, code, post, row};
 
+on_both_stores! {
+    doubt_lasts_its_time_whichever_way_the_wall_clock_is_turned
+    doubt_counts_its_full_length_again_after_the_machine_was_started_anew
+    node_whose_clock_was_set_back_takes_nothing_in_until_it_is_right
+}
+
 /// A node whose create of dossier 1 has ended unclear a moment ago.
 async fn doubtful(target: &Target) -> Site {
     target.next("/create", Act::DoAndAnswer(500, json!({})));
@@ -30,7 +36,6 @@ async fn settles_in_a_moment(site: &Site, target: &Target) {
     assert_eq!(target.counts()[&code(1)], 1);
 }
 
-#[tokio::test(flavor = "multi_thread")]
 async fn doubt_lasts_its_time_whichever_way_the_wall_clock_is_turned() {
     for turned in [-240, 240] {
         let target = Target::start().await;
@@ -57,7 +62,6 @@ async fn doubt_goes_on_over_a_restart_of_the_process_with_another_wall_clock() {
     site.stop().await;
 }
 
-#[tokio::test(flavor = "multi_thread")]
 async fn doubt_counts_its_full_length_again_after_the_machine_was_started_anew() {
     let target = Target::start().await;
     let site = doubtful(&target).await;
@@ -73,7 +77,6 @@ async fn doubt_counts_its_full_length_again_after_the_machine_was_started_anew()
     site.stop().await;
 }
 
-#[tokio::test(flavor = "multi_thread")]
 async fn node_whose_clock_was_set_back_takes_nothing_in_until_it_is_right() {
     let target = Target::start().await;
     let site = Site::start(&[("book", MANIFEST, &target.url)]).await;

@@ -7,6 +7,15 @@ use serde_json::{Value, json};
 use crate::reports::office;
 use crate::support::{Act, Bench, Site, Target, cli, code, patch, row, until};
 
+on_both_stores! {
+    record_that_we_may_have_made_waits_and_is_linked_when_it_is_found
+    record_waits_on_while_nobody_can_be_asked
+    record_waits_on_while_a_person_has_to_say_what_became_of_the_create
+    record_is_taken_when_a_create_in_doubt_is_skipped_or_made_again
+    refused_create_holds_up_no_record
+    skipped_create_is_followed_by_the_newer_version_that_came_meanwhile
+}
+
 /// The office gives its records numbers of its own, and tells them.
 const NUMBERED: &str = r"[push.dossier]
 record = '{id: .code, name: .applicant.person.name, summary: .summary}'
@@ -54,7 +63,6 @@ async fn inbox(bench: &Bench, state: &str) -> i64 {
     of.map(|(_, _, count)| count).sum()
 }
 
-#[tokio::test(flavor = "multi_thread")]
 async fn record_that_we_may_have_made_waits_and_is_linked_when_it_is_found() {
     let target = Target::start().await;
     let bench = opened(&target, EVERYTHING, NUMBERED, Act::DoAndCut).await;
@@ -98,7 +106,6 @@ async fn record_that_we_have_not_made_is_taken_for_what_it_is() {
     }
 }
 
-#[tokio::test(flavor = "multi_thread")]
 async fn record_waits_on_while_nobody_can_be_asked() {
     let target = Target::start().await;
     let bench = opened(&target, EVERYTHING, NUMBERED, Act::DoAndCut).await;
@@ -140,7 +147,6 @@ fn unseen(doubt: &str) -> String {
     push.replace("[push.dossier]\n", &format!("[push.dossier]\n{doubt}"))
 }
 
-#[tokio::test(flavor = "multi_thread")]
 async fn record_waits_on_while_a_person_has_to_say_what_became_of_the_create() {
     let target = Target::start().await;
     let bench = opened(&target, EVERYTHING, &unseen(""), Act::DoAndCut).await;
@@ -193,7 +199,6 @@ async fn record_is_taken_when_a_person_gives_the_create_up() {
     site.stop().await;
 }
 
-#[tokio::test(flavor = "multi_thread")]
 async fn record_is_taken_when_a_create_in_doubt_is_skipped_or_made_again() {
     for (doubt, calls) in [("skip", 1), ("resend", 2)] {
         let target = Target::start().await;
@@ -212,7 +217,6 @@ async fn record_is_taken_when_a_create_in_doubt_is_skipped_or_made_again() {
     }
 }
 
-#[tokio::test(flavor = "multi_thread")]
 async fn refused_create_holds_up_no_record() {
     let target = Target::start().await;
     numbered(&target);
@@ -226,7 +230,6 @@ async fn refused_create_holds_up_no_record() {
     assert_eq!(bench.says("office", &patch("R-7", 1)).await, InboxState::Mapped);
 }
 
-#[tokio::test(flavor = "multi_thread")]
 async fn skipped_create_is_followed_by_the_newer_version_that_came_meanwhile() {
     let target = Target::start().await;
     let doubt = "on_doubt = \"skip\"\nbecause = \"bài thử\"\n";

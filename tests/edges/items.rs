@@ -6,6 +6,11 @@ use serde_json::{Value, json};
 
 use crate::support::{Act, MANIFEST, Site, Target, code, until, worked};
 
+on_both_stores! {
+    items_are_sent_in_order_once_and_after_their_dossier
+    items_of_a_dossier_that_the_target_refused_wait_for_it
+}
+
 /// The steps of the work, which the target neither shows nor takes twice.
 fn manifest() -> String {
     format!(
@@ -37,7 +42,6 @@ fn applied(row: &Delivery) -> bool {
     row.state == State::Applied
 }
 
-#[tokio::test(flavor = "multi_thread")]
 async fn items_are_sent_in_order_once_and_after_their_dossier() {
     let target = Target::start().await;
     let site = Site::start(&[("book", &manifest(), &target.url)]).await;
@@ -55,7 +59,6 @@ async fn items_are_sent_in_order_once_and_after_their_dossier() {
     site.stop().await;
 }
 
-#[tokio::test(flavor = "multi_thread")]
 async fn items_of_a_dossier_that_the_target_refused_wait_for_it() {
     let target = Target::start().await;
     target.next(

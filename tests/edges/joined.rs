@@ -6,6 +6,17 @@ use serde_json::{Value, json};
 
 use crate::support::{Act, MANIFEST, OFFICE, Site, Target, cli, code, patch, row, until};
 
+on_both_stores! {
+    link_joins_two_dossiers_of_one_procedure_and_applicant
+    both_systems_go_on_writing_what_they_may_after_a_join
+    two_records_in_one_target_of_what_became_one_dossier_are_for_a_person
+    dossier_that_one_target_has_already_is_not_made_there_again_after_a_join
+    record_that_is_there_is_that_of_both_also_where_the_one_that_lives_on_was_refused
+    call_that_may_have_made_a_second_record_is_for_a_person_after_a_join
+    code_of_another_applicants_dossier_joins_nothing
+    both_forms_of_an_agency_code_are_one_dossier_where_procedure_and_applicant_agree
+}
+
 /// A target that keeps dossiers under the code that they have where they come from.
 fn by_origin() -> String {
     MANIFEST.replace(
@@ -59,7 +70,6 @@ fn record(native: &str, n: u32, more: Value) -> Value {
     record
 }
 
-#[tokio::test(flavor = "multi_thread")]
 async fn link_joins_two_dossiers_of_one_procedure_and_applicant() {
     let target = Target::start().await;
     let site = site(&target).await;
@@ -86,7 +96,6 @@ async fn link_joins_two_dossiers_of_one_procedure_and_applicant() {
     site.stop().await;
 }
 
-#[tokio::test(flavor = "multi_thread")]
 async fn both_systems_go_on_writing_what_they_may_after_a_join() {
     let target = Target::start().await;
     let site = site(&target).await;
@@ -116,7 +125,6 @@ async fn both_systems_go_on_writing_what_they_may_after_a_join() {
     site.stop().await;
 }
 
-#[tokio::test(flavor = "multi_thread")]
 async fn two_records_in_one_target_of_what_became_one_dossier_are_for_a_person() {
     let target = Target::start().await;
     let site = site(&target).await;
@@ -150,7 +158,6 @@ async fn two_records_in_one_target_of_what_became_one_dossier_are_for_a_person()
     site.stop().await;
 }
 
-#[tokio::test(flavor = "multi_thread")]
 async fn dossier_that_one_target_has_already_is_not_made_there_again_after_a_join() {
     let target = Target::start().await;
     let site = site(&target).await;
@@ -170,7 +177,6 @@ async fn dossier_that_one_target_has_already_is_not_made_there_again_after_a_joi
 }
 
 /// The dossier of the one-stop lives on, whose create is refused; that of the office is there.
-#[tokio::test(flavor = "multi_thread")]
 async fn record_that_is_there_is_that_of_both_also_where_the_one_that_lives_on_was_refused() {
     let target = Target::start().await;
     let site = site_by_remote(&target).await;
@@ -201,7 +207,6 @@ async fn record_that_is_there_is_that_of_both_also_where_the_one_that_lives_on_w
     site.stop().await;
 }
 
-#[tokio::test(flavor = "multi_thread")]
 async fn call_that_may_have_made_a_second_record_is_for_a_person_after_a_join() {
     for unclear in [code(1), "O-1".to_owned()] {
         let target = Target::start().await;
@@ -261,7 +266,6 @@ async fn parked_letter(site: &Site) -> String {
     letters[0].id.clone()
 }
 
-#[tokio::test(flavor = "multi_thread")]
 async fn code_of_another_applicants_dossier_joins_nothing() {
     let target = Target::start().await;
     let site = site(&target).await;
@@ -275,7 +279,6 @@ async fn code_of_another_applicants_dossier_joins_nothing() {
     site.stop().await;
 }
 
-#[tokio::test(flavor = "multi_thread")]
 async fn both_forms_of_an_agency_code_are_one_dossier_where_procedure_and_applicant_agree() {
     let target = Target::start().await;
     let site = site(&target).await;

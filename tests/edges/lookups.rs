@@ -9,6 +9,18 @@ use crate::support::{Act, Bench, MANIFEST, Target, code, row};
 
 on_both_stores! {
     wait_for_an_outcome_begins_when_the_dossier_could_first_have_been_delivered
+    question_is_asked_once_and_anew_when_its_words_change
+    answer_about_somebody_who_is_no_longer_the_applicant_does_not_count
+    where_there_is_nothing_to_ask_something_else_is_said_once
+    silence_is_said_once_and_ends_with_the_answer_and_deliveries_wait_for_it_no_longer_than_they_may
+    silence_is_said_anew_of_an_applicant_who_is_corrected_meanwhile
+    item_whose_question_has_changed_is_asked_about_at_once_and_the_others_when_it_is_time
+    limit_for_all_lets_the_rest_wait_untouched
+    same_question_of_another_dossier_is_answered_from_memory
+    question_of_a_process_that_dies_is_asked_again_and_its_answer_said_once
+    answer_that_the_mapping_cannot_read_is_asked_for_again_by_a_newer_one
+    question_may_be_asked_again_every_so_often
+    system_that_may_not_say_it_is_refused_and_told_so
 }
 
 /// A register that knows people by number, and in which a look-up is made in an officer's name.
@@ -72,7 +84,6 @@ fn named(n: u32, name: &str, minute: u32) -> Value {
     row
 }
 
-#[tokio::test(flavor = "multi_thread")]
 async fn question_is_asked_once_and_anew_when_its_words_change() {
     let target = register().await;
     let bench = bench(REGISTER, &target).await;
@@ -115,7 +126,6 @@ async fn question_is_asked_once_and_anew_when_its_words_change() {
     assert_eq!(state(&bench, 1).await, State::Applied);
 }
 
-#[tokio::test(flavor = "multi_thread")]
 async fn answer_about_somebody_who_is_no_longer_the_applicant_does_not_count() {
     let target = register().await;
     let bench = bench(REGISTER, &target).await;
@@ -136,7 +146,6 @@ async fn answer_about_somebody_who_is_no_longer_the_applicant_does_not_count() {
     assert_eq!(target.calls("/person").len(), 2);
 }
 
-#[tokio::test(flavor = "multi_thread")]
 async fn where_there_is_nothing_to_ask_something_else_is_said_once() {
     let target = register().await;
     let bench = bench(REGISTER, &target).await;
@@ -153,7 +162,6 @@ async fn where_there_is_nothing_to_ask_something_else_is_said_once() {
     assert_eq!(target.calls("/person").len(), 0);
 }
 
-#[tokio::test(flavor = "multi_thread")]
 async fn silence_is_said_once_and_ends_with_the_answer_and_deliveries_wait_for_it_no_longer_than_they_may() {
     let target = register().await;
     let books = Target::start().await;
@@ -253,7 +261,6 @@ async fn wait_for_an_outcome_begins_when_the_dossier_could_first_have_been_deliv
     }
 }
 
-#[tokio::test(flavor = "multi_thread")]
 async fn silence_is_said_anew_of_an_applicant_who_is_corrected_meanwhile() {
     let target = register().await;
     let bench = bench(REGISTER, &target).await;
@@ -298,7 +305,6 @@ body = '.'
 map = '{components: [{type: "GT", ordinal: 1, name: .name}]}'
 "#;
 
-#[tokio::test(flavor = "multi_thread")]
 async fn item_whose_question_has_changed_is_asked_about_at_once_and_the_others_when_it_is_time() {
     let target = Target::start().await;
     target.serve("/paper", |_, asked| (200, json!({"name": asked["path"]})));
@@ -363,7 +369,6 @@ async fn limit_for_each_officer_holds_over_a_restart_and_ends_at_midnight() {
     assert_eq!(outcome(&bench, 3).await, "match");
 }
 
-#[tokio::test(flavor = "multi_thread")]
 async fn limit_for_all_lets_the_rest_wait_untouched() {
     let target = register().await;
     let bench = bench(&with("quota = [{ limit = \"5/s\" }]"), &target).await;
@@ -391,7 +396,6 @@ async fn limit_for_all_lets_the_rest_wait_untouched() {
     assert_eq!(asked, [5, 10, 12]);
 }
 
-#[tokio::test(flavor = "multi_thread")]
 async fn same_question_of_another_dossier_is_answered_from_memory() {
     let target = register().await;
     let bench = bench(&with("remember = \"10m\""), &target).await;
@@ -416,7 +420,6 @@ async fn same_question_of_another_dossier_is_answered_from_memory() {
     assert_eq!(target.calls("/person").len(), 2, "ten minutes are over");
 }
 
-#[tokio::test(flavor = "multi_thread")]
 async fn question_of_a_process_that_dies_is_asked_again_and_its_answer_said_once() {
     let target = register().await;
     let bench = bench(REGISTER, &target).await;
@@ -436,7 +439,6 @@ async fn question_of_a_process_that_dies_is_asked_again_and_its_answer_said_once
     assert_eq!(bench.version(&code(1)).await, version + 1);
 }
 
-#[tokio::test(flavor = "multi_thread")]
 async fn answer_that_the_mapping_cannot_read_is_asked_for_again_by_a_newer_one() {
     let target = register().await;
     let broken = REGISTER.replace("{outcome: \"match\", request: $id}", "{outcome: \"perhaps\"}");
@@ -454,7 +456,6 @@ async fn answer_that_the_mapping_cannot_read_is_asked_for_again_by_a_newer_one()
     assert_eq!(outcome(&bench, 1).await, "match");
 }
 
-#[tokio::test(flavor = "multi_thread")]
 async fn question_may_be_asked_again_every_so_often() {
     let target = register().await;
     let bench = bench(&with("every = \"1h\""), &target).await;
@@ -469,7 +470,6 @@ async fn question_may_be_asked_again_every_so_often() {
     assert_eq!(target.calls("/person").len(), 2);
 }
 
-#[tokio::test(flavor = "multi_thread")]
 async fn system_that_may_not_say_it_is_refused_and_told_so() {
     let target = register().await;
     let bench = bench(

@@ -5,6 +5,15 @@ use serde_json::{Value, json};
 
 use crate::support::{Act, Bench, MANIFEST, Target, code, row};
 
+on_both_stores! {
+    refusal_of_our_own_record_a_second_time_is_its_success
+    newer_version_that_meets_our_own_record_of_before_changes_it
+    record_that_was_there_before_us_is_not_taken_for_ours
+    record_that_a_person_has_not_found_and_that_is_there_all_the_same_is_not_taken_for_ours
+    doubt_outlives_a_repetition_that_is_known_to_have_failed
+    record_that_has_gone_is_made_anew_and_known_by_its_new_number
+}
+
 /// A register that cannot be asked, but refuses a second record under the same key with a code of its own.
 fn unseen(create: &str) -> String {
     let (head, rest) = MANIFEST.split_once("find =").unwrap();
@@ -46,7 +55,6 @@ async fn doubted(target: &Target, end: Act) -> Bench {
     bench
 }
 
-#[tokio::test(flavor = "multi_thread")]
 async fn refusal_of_our_own_record_a_second_time_is_its_success() {
     // what was there already may be of an older version: it is brought to this one
     let ends = [
@@ -70,7 +78,6 @@ async fn refusal_of_our_own_record_a_second_time_is_its_success() {
     }
 }
 
-#[tokio::test(flavor = "multi_thread")]
 async fn newer_version_that_meets_our_own_record_of_before_changes_it() {
     let target = Target::start().await;
     let bench = doubted(&target, Act::DoAndCut).await;
@@ -84,7 +91,6 @@ async fn newer_version_that_meets_our_own_record_of_before_changes_it() {
     assert_eq!((row.state, row.applied), (State::Applied, Some(row.desired)));
 }
 
-#[tokio::test(flavor = "multi_thread")]
 async fn record_that_was_there_before_us_is_not_taken_for_ours() {
     let target = Target::start().await;
     strict(&target);
@@ -110,7 +116,6 @@ async fn record_that_was_there_before_us_is_not_taken_for_ours() {
     assert_eq!(target.counts(), [(code(1), 1)].into());
 }
 
-#[tokio::test(flavor = "multi_thread")]
 async fn record_that_a_person_has_not_found_and_that_is_there_all_the_same_is_not_taken_for_ours() {
     let target = Target::start().await;
     strict(&target);
@@ -130,7 +135,6 @@ async fn record_that_a_person_has_not_found_and_that_is_there_all_the_same_is_no
     assert_eq!(parked, [(0, "key-taken".to_owned())]);
 }
 
-#[tokio::test(flavor = "multi_thread")]
 async fn doubt_outlives_a_repetition_that_is_known_to_have_failed() {
     let target = Target::start().await;
     let bench = doubted(&target, Act::DoAndCut).await;
@@ -155,7 +159,6 @@ async fn doubt_outlives_a_repetition_that_is_known_to_have_failed() {
     assert_eq!(target.counts(), [(code(1), 1)].into());
 }
 
-#[tokio::test(flavor = "multi_thread")]
 async fn record_that_has_gone_is_made_anew_and_known_by_its_new_number() {
     let target = Target::start().await;
     target.serve("/create", |records, body| {

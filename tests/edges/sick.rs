@@ -8,6 +8,16 @@ use serde_json::{Value, json};
 
 use crate::support::{MANIFEST, OFFICE, Province, Site, Target, cli, client, code, patch, post, row, until};
 
+on_both_stores! {
+    one_record_that_eats_memory_stops_nobody_however_often_it_comes
+    what_was_kept_during_the_rest_is_mapped_after_it
+    dossiers_that_a_sick_push_cannot_take_park_and_the_others_wait
+    sick_pull_waits_and_its_poisonous_record_alone_does_not_make_it_sick
+    door_whose_own_jq_is_sick_keeps_nothing_unproven_and_tells_to_come_again
+    daemon_raises_the_alarm_in_its_log
+    mappings_that_eat_all_they_can_fit_into_two_gibibytes
+}
+
 /// What poisons a mapping; the rest of the record is as it should be.
 const POISON: &str = "độc";
 
@@ -157,7 +167,6 @@ async fn mapping_that_never_ends_pauses_its_adapter_and_nothing_else() {
     site.stop().await;
 }
 
-#[tokio::test(flavor = "multi_thread")]
 async fn one_record_that_eats_memory_stops_nobody_however_often_it_comes() {
     let book = Target::start().await;
     let site = Site::start(&[
@@ -189,7 +198,6 @@ async fn one_record_that_eats_memory_stops_nobody_however_often_it_comes() {
     site.stop().await;
 }
 
-#[tokio::test(flavor = "multi_thread")]
 async fn what_was_kept_during_the_rest_is_mapped_after_it() {
     let book = Target::start().await;
     let site = Site::start(&[
@@ -235,7 +243,6 @@ async fn what_was_kept_during_the_rest_is_mapped_after_it() {
     site.stop().await;
 }
 
-#[tokio::test(flavor = "multi_thread")]
 async fn dossiers_that_a_sick_push_cannot_take_park_and_the_others_wait() {
     let record = "record = '";
     let sick = format!("{record}if .summary == \"{POISON}\" then {GREEDY} else null end // ");
@@ -289,7 +296,6 @@ async fn dossiers_that_a_sick_push_cannot_take_park_and_the_others_wait() {
     site.stop().await;
 }
 
-#[tokio::test(flavor = "multi_thread")]
 async fn sick_pull_waits_and_its_poisonous_record_alone_does_not_make_it_sick() {
     let pulled = OFFICE.split_once("[webhook.dossier]").unwrap().0;
     let pull = format!(
@@ -344,7 +350,6 @@ async fn sick_pull_waits_and_its_poisonous_record_alone_does_not_make_it_sick() 
     site.stop().await;
 }
 
-#[tokio::test(flavor = "multi_thread")]
 async fn door_whose_own_jq_is_sick_keeps_nothing_unproven_and_tells_to_come_again() {
     let verify = format!("verify = '({GREEDY}) == \"k\"'");
     let sick = OFFICE.replace(r#"verify = '$headers["x-key"] == "k"'"#, &verify);
@@ -386,7 +391,6 @@ async fn door_whose_own_jq_is_sick_keeps_nothing_unproven_and_tells_to_come_agai
     site.stop().await;
 }
 
-#[tokio::test(flavor = "multi_thread")]
 async fn daemon_raises_the_alarm_in_its_log() {
     let target = Target::start().await;
     let province = Province::new(&[("office", Some(&office(GREEDY)), &target.url)]);
@@ -413,7 +417,6 @@ async fn daemon_raises_the_alarm_in_its_log() {
     daemon.kill();
 }
 
-#[tokio::test(flavor = "multi_thread")]
 async fn mappings_that_eat_all_they_can_fit_into_two_gibibytes() {
     // Each eats in another way: texts, lists, objects, outputs, matches, stack, closures.
     let greedy = [

@@ -7,6 +7,15 @@ use serde_json::json;
 use crate::steps::{ACTIONS, MANIFEST, at, office, stands, told};
 use crate::support::{Act, Bench, Target, code};
 
+on_both_stores! {
+    state_is_that_of_the_last_action_which_was_acknowledged
+    action_in_doubt_is_left_to_a_person_where_nothing_else_is_declared
+    action_in_doubt_that_may_be_resent_is_resent_and_the_next_one_follows
+    action_in_doubt_that_does_what_it_does_once_is_repeated_whatever_is_declared
+    action_in_doubt_that_is_to_be_skipped_is_taken_as_done
+    action_that_a_person_has_not_found_is_taken_again
+}
+
 /// The office without its look-up; `doubt` says what becomes of an action whose end nobody saw.
 async fn bench(target: &Target, doubt: &str, idempotent: bool) -> Bench {
     office(target);
@@ -41,7 +50,6 @@ async fn doubted(target: &Target, end: Act, doubt: &str, idempotent: bool) -> Be
     bench
 }
 
-#[tokio::test(flavor = "multi_thread")]
 async fn state_is_that_of_the_last_action_which_was_acknowledged() {
     let target = Target::start().await;
     let bench = bench(&target, "", false).await;
@@ -64,7 +72,6 @@ async fn state_is_that_of_the_last_action_which_was_acknowledged() {
     assert_eq!(target.paths(), ["/act"; 4]);
 }
 
-#[tokio::test(flavor = "multi_thread")]
 async fn action_in_doubt_is_left_to_a_person_where_nothing_else_is_declared() {
     for doubt in [String::new(), declared("park")] {
         let target = Target::start().await;
@@ -82,7 +89,6 @@ async fn action_in_doubt_is_left_to_a_person_where_nothing_else_is_declared() {
     }
 }
 
-#[tokio::test(flavor = "multi_thread")]
 async fn action_in_doubt_that_may_be_resent_is_resent_and_the_next_one_follows() {
     let target = Target::start().await;
     let bench = doubted(
@@ -98,7 +104,6 @@ async fn action_in_doubt_that_may_be_resent_is_resent_and_the_next_one_follows()
     assert_eq!(one(&bench).await.state, State::Applied);
 }
 
-#[tokio::test(flavor = "multi_thread")]
 async fn action_in_doubt_that_does_what_it_does_once_is_repeated_whatever_is_declared() {
     let target = Target::start().await;
     let bench = doubted(&target, Act::Answer(502, vec![], json!({})), "", true).await;
@@ -107,7 +112,6 @@ async fn action_in_doubt_that_does_what_it_does_once_is_repeated_whatever_is_dec
     assert_eq!(one(&bench).await.state, State::Applied);
 }
 
-#[tokio::test(flavor = "multi_thread")]
 async fn action_in_doubt_that_is_to_be_skipped_is_taken_as_done() {
     let target = Target::start().await;
     let bench = doubted(&target, Act::DoAndCut, &declared("skip"), false).await;
@@ -138,7 +142,6 @@ async fn action_in_doubt_that_is_no_longer_the_next_one_is_never_taken_for_anoth
     assert_eq!(told(&target), ["accepted"]);
 }
 
-#[tokio::test(flavor = "multi_thread")]
 async fn action_that_a_person_has_not_found_is_taken_again() {
     let target = Target::start().await;
     let bench = doubted(&target, Act::Answer(502, vec![], json!({})), "", false).await;

@@ -21,7 +21,14 @@ use tempfile::TempDir;
 use tokio::sync::oneshot;
 
 use crate::broker::event;
+use crate::stores;
 use crate::support::code;
+
+on_both_stores! {
+    sound_event_that_the_broker_suspects_is_merged_and_no_dead_letter
+    suspect_that_nodes_die_of_is_a_dead_letter_after_the_third_death_and_can_be_tried_again
+    event_that_breaks_a_batch_off_takes_none_of_the_others_along
+}
 
 /// Kills whoever merges this event, as long as it is armed.
 #[derive(Clone)]
@@ -116,9 +123,7 @@ struct Node {
 impl Node {
     async fn with(events: &[(Event, bool)]) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let store = store::open(&format!("sqlite://{}/lienthong.db", folder.path().display()))
-            .await
-            .unwrap();
+        let store = store::open(&stores::url(folder.path())).await.unwrap();
         let poison = Poison {
             id: event(3).id,
             armed: Arc::default(),
@@ -186,7 +191,6 @@ fn codes(numbers: impl IntoIterator<Item = u32>) -> BTreeSet<String> {
     numbers.into_iter().map(code).collect()
 }
 
-#[tokio::test]
 async fn sound_event_that_the_broker_suspects_is_merged_and_no_dead_letter() {
     let node = Node::with(&[(event(1), true), (event(2), true), (event(4), false)]).await;
     node.steps(3, true).await;
@@ -195,7 +199,6 @@ async fn sound_event_that_the_broker_suspects_is_merged_and_no_dead_letter() {
     assert_eq!(node.deaths(), 0);
 }
 
-#[tokio::test]
 async fn suspect_that_nodes_die_of_is_a_dead_letter_after_the_third_death_and_can_be_tried_again() {
     let mut node = Node::with(&[(event(3), true), (event(1), true)]).await;
     node.steps(3, true).await;
@@ -228,7 +231,6 @@ async fn suspect_that_nodes_die_of_is_a_dead_letter_after_the_third_death_and_ca
     assert!(node.letters().await.is_empty());
 }
 
-#[tokio::test]
 async fn event_that_breaks_a_batch_off_takes_none_of_the_others_along() {
     let events: Vec<(Event, bool)> = (1..=9).map(|n| (event(n), false)).collect();
     let node = Node::with(&events).await;

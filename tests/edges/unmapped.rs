@@ -6,6 +6,11 @@ use crate::support::{
     MANIFEST, SECRET, Site, Target, cli, client, code, contents, post, post_signed, row, sign, until,
 };
 
+on_both_stores! {
+    unmappable_record_is_kept_raw_and_listed_once_with_its_remedy
+    good_records_beside_a_bad_one_go_on
+}
+
 /// Where a person reads what is wrong with a record: file, field, remedy.
 struct Wrong {
     what: &'static str,
@@ -83,7 +88,6 @@ fn wrongs() -> Vec<Wrong> {
     ]
 }
 
-#[tokio::test(flavor = "multi_thread")]
 async fn unmappable_record_is_kept_raw_and_listed_once_with_its_remedy() {
     let target = Target::start().await;
     let site = Site::start(&[("book", MANIFEST, &target.url)]).await;
@@ -140,7 +144,6 @@ async fn unmappable_record_is_kept_raw_and_listed_once_with_its_remedy() {
     site.stop().await;
 }
 
-#[tokio::test(flavor = "multi_thread")]
 async fn good_records_beside_a_bad_one_go_on() {
     let target = Target::start().await;
     let site = Site::start(&[("book", MANIFEST, &target.url)]).await;

@@ -7,6 +7,12 @@ use serde_json::{Value, json};
 
 use crate::support::{Act, Bench, MANIFEST, OFFICE, Target, code, row};
 
+on_both_stores! {
+    unknown_code_parks_its_dossiers_until_the_table_has_it
+    refused_record_is_taken_by_itself_when_its_code_is_known_with_the_time_it_came
+    mapping_that_a_new_version_breaks_parks_what_changes_and_a_mended_one_sends_it
+}
+
 /// The adapter's manifest with this replaced.
 fn rewrite(from: &'static str, to: &'static str) -> impl FnOnce(&Path) {
     move |adapters| {
@@ -74,7 +80,6 @@ fn with_table() -> String {
     )
 }
 
-#[tokio::test(flavor = "multi_thread")]
 async fn unknown_code_parks_its_dossiers_until_the_table_has_it() {
     let target = Target::start().await;
     let manifest = with_table();
@@ -136,7 +141,6 @@ async fn unknown_code_parks_its_dossiers_until_the_table_has_it() {
     assert_eq!(bench.row(&code(3), "book", "dossier").await.judged_by, None);
 }
 
-#[tokio::test(flavor = "multi_thread")]
 async fn refused_record_is_taken_by_itself_when_its_code_is_known_with_the_time_it_came() {
     let manifest = OFFICE.replace(
         "map = '.'",
@@ -174,7 +178,6 @@ async fn refused_record_is_taken_by_itself_when_its_code_is_known_with_the_time_
     assert!(channel.stamp.effective <= came);
 }
 
-#[tokio::test(flavor = "multi_thread")]
 async fn mapping_that_a_new_version_breaks_parks_what_changes_and_a_mended_one_sends_it() {
     let target = Target::start().await;
     let bench = Bench::open(&[("book", MANIFEST, &target.url)]).await;
