@@ -22,6 +22,16 @@ fn own(server: &Server, seen: &str) -> Back {
     Back::Own {
         server: server.url.clone(),
         seen: seen.to_owned(),
+        rabbitmq: false,
+    }
+}
+
+/// The same with RabbitMQ beside it.
+fn own_and_rabbitmq(server: &Server) -> Back {
+    Back::Own {
+        server: server.url.clone(),
+        seen: server.address().to_owned(),
+        rabbitmq: true,
     }
 }
 
@@ -77,7 +87,22 @@ async fn database_that_crashes_and_stops_again_and_again_under_load_costs_nothin
     for class in [Class::Keyed, Class::AppendShown] {
         let server = Server::start().await;
         let back = own(&server, server.address());
-        under_load(back, class, async |world| {
+        falls(&server, back, class).await;
+    }
+}
+
+/// An event that is acknowledged while nothing can be kept would be lost.
+#[tokio::test(flavor = "multi_thread")]
+async fn database_that_crashes_and_stops_again_and_again_while_rabbitmq_brings_events_costs_nothing() {
+    let server = Server::start().await;
+    let back = own_and_rabbitmq(&server);
+    falls(&server, back, Class::Keyed).await;
+}
+
+/// The server crashes and is stopped at once by turns, under load.
+async fn falls(server: &Server, back: Back, class: Class) {
+    let rabbitmq = matches!(back, Back::Own { rabbitmq: true, .. });
+    under_load(back, class, async |world| {
             let (mut requests, mut failed) = (0, 0);
             for fall in 0..FALLS {
                 // in the middle of what comes next
@@ -94,10 +119,15 @@ async fn database_that_crashes_and_stops_again_and_again_under_load_costs_nothin
                 failed = bitten(world, "", failed, 2).await?;
                 server.restart().await;
             }
-            Ok(format!("{FALLS} falls of the server, {failed} failed steps"))
+            let merges = failures(&world.node.log(), "subscribe");
+            if rabbitmq && merges == 0 {
+                return Err("void: no fall met the stage that merges what is brought".to_owned());
+            }
+            Ok(format!(
+                "{FALLS} falls of the server, {failed} failed steps, {merges} of them of the stage that merges what is brought"
+            ))
         })
         .await;
-    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

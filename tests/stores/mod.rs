@@ -30,8 +30,13 @@ pub(crate) enum Back {
     Sqlite,
     /// A database for each node, gone when the test is.
     Postgres,
-    /// The same on a server of the test's own: its address, and host and port under which nodes find it.
-    Own { server: String, seen: String },
+    /// The same on a server of the test's own: its address, and host and port under which nodes find it; and whether the
+    /// run's RabbitMQ is between them.
+    Own {
+        server: String,
+        seen: String,
+        rabbitmq: bool,
+    },
     /// A database for each node, and the run's RabbitMQ between them, whatever was chosen.
     Grown,
 }
@@ -82,7 +87,7 @@ pub(crate) fn postgres() -> Option<String> {
 /// Whether the nodes of this test are to have RabbitMQ between them. To be asked by the test's own task.
 pub(crate) fn is_on_rabbitmq() -> bool {
     LODGING
-        .try_with(|lodging| lodging.back == Back::Grown)
+        .try_with(|lodging| matches!(lodging.back, Back::Grown | Back::Own { rabbitmq: true, .. }))
         .unwrap_or(false)
 }
 
