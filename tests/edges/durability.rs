@@ -152,6 +152,7 @@ async fn webhook_answered_2xx_survives_kill() {
     ]);
     let mut untold: Vec<u32> = (1..=40).collect();
     let mut accepted = Vec::new();
+    let (mut kills, mut cut) = (0, 0);
     // killed right after the first, the third … answer of a start, whatever the deliveries are busy with
     for answers in [1, 3, 2, 5, 1, 4] {
         let mut daemon = province.start().await;
@@ -163,6 +164,8 @@ async fn webhook_answered_2xx_survives_kill() {
         });
         let taken = taken.await;
         assert!(taken.len() >= answers);
+        kills += 1;
+        cut += batch.len() - taken.len();
         untold.retain(|n| !taken.contains(n));
         accepted.extend(taken);
     }
@@ -174,6 +177,7 @@ async fn webhook_answered_2xx_survives_kill() {
         let taken = tell(&mut daemon, &batch, |_, _| {}).await;
         target.called("/create", before + calls).await;
         daemon.kill();
+        kills += 1;
         untold.retain(|n| !taken.contains(n));
         accepted.extend(taken);
     }
@@ -225,6 +229,12 @@ async fn webhook_answered_2xx_survives_kill() {
         booked_once(1..=40),
         "the book has no key of its own: it would show a double"
     );
+    assert!(cut > 0, "void: no webhook was cut off");
+    daemon
+        .tell(&format!(
+            "{kills} SIGKILLs cut off {cut} webhooks and left {in_doubt} steps in doubt for good"
+        ))
+        .await;
     daemon.terminate();
     assert!(daemon.end().await.success());
     portal.stop().await;
@@ -275,6 +285,7 @@ async fn create_under_way_at_the_kill_is_in_doubt_until_its_settle_time_has_pass
         (&json!(true), &json!([])),
         "{shown}"
     );
+    daemon.tell("1 SIGKILL in an open create").await;
 }
 
 async fn sigterm_under_load_ends_clean_and_doubles_nothing() {
@@ -284,12 +295,17 @@ async fn sigterm_under_load_ends_clean_and_doubles_nothing() {
         ("book", Some(&patient_book()), &target.url),
     ]);
     let mut untold: Vec<u32> = (1..=36).collect();
+    let (mut terms, mut met, mut amid) = (0, 0, 0);
     for answers in [1, 2, 3, 4, 1, 2, 3, 4, 1] {
         let mut daemon = province.start().await;
         let batch: Vec<u32> = untold.iter().copied().take(4).collect();
         let taken = tell(&mut daemon, &batch, |daemon, count| {
             if count == answers {
+                let (webhooks, calls) = (batch.len() - count, target.open());
                 daemon.terminate();
+                terms += 1;
+                met += u32::from(webhooks + calls > 0);
+                amid += webhooks + calls;
             }
         });
         let taken = taken.await;
@@ -318,6 +334,12 @@ async fn sigterm_under_load_ends_clean_and_doubles_nothing() {
     for path in ["/find", "/create"] {
         assert_eq!(called(&target, path), booked_once(1..=36), "{path}");
     }
+    assert!(met > 0, "void: no SIGTERM met an open call");
+    daemon
+        .tell(&format!(
+            "{terms} SIGTERMs, {met} of them amid open calls, {amid} in all"
+        ))
+        .await;
     portal.stop().await;
 }
 
@@ -390,11 +412,13 @@ async fn sigterm_amid_confirm_and_answer_waits_for_both_and_says_and_calls_nothi
     assert_eq!(target.counts(), booked_once(1..=6));
     let said = everything.ids().await;
     assert!(said.values().all(|times| *times == 1), "{said:?}");
-    places.tell(&format!(
-        "SIGTERM amid {} pieces held back and a call, {} events said once",
-        wire.bitten(),
-        said.len()
-    ));
+    daemon
+        .tell(&format!(
+            "SIGTERM amid {} pieces held back and a call, {} events said once",
+            wire.bitten(),
+            said.len()
+        ))
+        .await;
 }
 
 async fn sigkill_amid_confirm_and_answer_says_again_and_doubles_nothing() {
@@ -420,10 +444,12 @@ async fn sigkill_amid_confirm_and_answer_says_again_and_doubles_nothing() {
     let said = everything.ids().await;
     let again = said.values().filter(|times| **times > 1).count();
     assert!(again > 0, "void: nothing was said twice: {said:?}");
-    places.tell(&format!(
-        "SIGKILL amid {} pieces held back and a call, {again} events said again",
-        wire.bitten()
-    ));
+    daemon
+        .tell(&format!(
+            "SIGKILL amid {} pieces held back and a call, {again} events said again",
+            wire.bitten()
+        ))
+        .await;
 }
 
 async fn target_that_never_answers_does_not_hold_up_the_end() {
@@ -445,4 +471,8 @@ async fn target_that_never_answers_does_not_hold_up_the_end() {
         "{rows:?}"
     );
     assert_eq!(book.counts(), once_each([1]));
+    drop(store);
+    province
+        .tell("1 SIGTERM amid a call that is never answered")
+        .await;
 }

@@ -69,7 +69,6 @@ async fn event_that_nodes_are_killed_in_is_a_dead_letter_after_the_limit_and_tak
     const LIMIT: usize = 24;
     let target = Target::start().await;
     let province = Province::new(&[("register", Some(MANIFEST), &target.url)]);
-    let places = province.broker.clone().unwrap();
     let mut daemon = province.start().await;
     let mut trap = lay_trap(province.store_url()).await;
     let mut poison = row(1);
@@ -139,7 +138,9 @@ async fn event_that_nodes_are_killed_in_is_a_dead_letter_after_the_limit_and_tak
         "{:?}",
         target.counts()
     );
-    places.tell(&format!(
-        "{deaths} deaths in the merge of one event, 1 dead letter, 9 neighbours arrived"
-    ));
+    daemon
+        .tell(&format!(
+            "{deaths} deaths in the merge of one event, 1 dead letter, 9 neighbours arrived"
+        ))
+        .await;
 }

@@ -40,6 +40,7 @@ async fn queue_that_is_another_is_told_once_with_its_repair() {
     places.remove_queue(QUEUE).await;
     say(&*broker, vec![event(1)]).await;
     take(&*broker, ids(&[event(1)])).await;
+    places.tell("1 queue that is another, told once");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -57,6 +58,7 @@ async fn each_difference_is_named_with_its_repair() {
         }
         arguments
     };
+    let mut told = 0;
     let ours = "lienthong.dead.store";
     let mut classic = FieldTable::default();
     classic.insert("x-queue-type".into(), AMQPValue::LongString("classic".into()));
@@ -74,9 +76,9 @@ async fn each_difference_is_named_with_its_repair() {
         };
         let queue = channel.queue_declare(QUEUE.into(), durable, arguments);
         queue.await.unwrap();
-        let told = rabbit(&places.url()).publish(vec![event(1)]).await.unwrap_err();
-        let text = told.to_string();
-        assert!(matches!(told, BrokerError::Drift { .. }), "{text}");
+        let drift = rabbit(&places.url()).publish(vec![event(1)]).await.unwrap_err();
+        let text = drift.to_string();
+        assert!(matches!(drift, BrokerError::Drift { .. }), "{text}");
         assert!(
             text.contains(&format!("inequivalent arg '{difference}")),
             "{text}"
@@ -85,6 +87,8 @@ async fn each_difference_is_named_with_its_repair() {
             text.contains(QUEUE) && text.contains("rabbitmqctl delete_queue"),
             "{text}"
         );
+        told += 1;
+        places.tell(&format!("{told} queues that differ, each told"));
     }
 }
 
@@ -105,6 +109,7 @@ async fn exchange_of_another_kind_is_named_with_its_repair() {
     let text = told.to_string();
     assert!(matches!(told, BrokerError::Drift { .. }), "{text}");
     assert!(text.contains("remove the exchange lienthong.events"), "{text}");
+    places.tell("1 exchange of another kind, told");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -132,4 +137,5 @@ async fn exchange_that_is_missing_and_not_the_nodes_to_declare_is_named_with_its
         text.contains("it is not there") && text.contains("deploy/rabbitmq/definitions.json"),
         "{text}"
     );
+    places.tell("1 exchange that is missing, told");
 }

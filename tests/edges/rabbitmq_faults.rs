@@ -22,6 +22,11 @@ use crate::support::rabbit::{Places, Private, QUEUE, ids, rabbit, say, subscribe
 use crate::support::wire::{Fate, Wire};
 use crate::support::{MANIFEST, Province, Target, cli, code, post, row, until};
 
+on_both_stores! {
+    daemon_repairs_what_it_has_on_the_broker_and_says_again_what_was_not_confirmed
+    daemon_that_was_cut_off_again_and_again_holds_no_more_than_before_and_has_lost_nothing
+}
+
 /// Where the store's queue sends what it brought too often.
 const DEAD: &str = "lienthong.dead.store";
 
@@ -133,6 +138,7 @@ async fn event_that_leads_nowhere_is_told_apart_from_its_neighbours() {
     stranger.source = "/store/another".to_owned();
     let confirmed = broker.publish(vec![event(1), stranger, event(3)]).await;
     assert_eq!(confirmed.unwrap(), [true, false, true]);
+    places.tell("1 event of 3 came back unroutable");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -348,7 +354,6 @@ async fn sound_events_that_were_cut_off_thirty_times_are_merged_and_no_dead_lett
     places.tell(&format!("{cuts} cuts, {EVENTS} events set aside, 0 dead letters"));
 }
 
-#[tokio::test(flavor = "multi_thread")]
 async fn daemon_repairs_what_it_has_on_the_broker_and_says_again_what_was_not_confirmed() {
     const DOSSIERS: u32 = 30;
     let private = Private::start().await;
@@ -409,9 +414,11 @@ async fn daemon_repairs_what_it_has_on_the_broker_and_says_again_what_was_not_co
         removed >= 2 && kept > 0,
         "void: {removed} queues removed, {kept} events kept"
     );
-    private.0.tell(&format!(
-        "{removed} queues removed, 1 wipe with {kept} events waiting"
-    ));
+    daemon
+        .tell(&format!(
+            "{removed} queues removed, 1 wipe with {kept} events waiting"
+        ))
+        .await;
     daemon.terminate();
     assert_eq!(daemon.end().await.code(), Some(0));
 }
@@ -484,15 +491,16 @@ async fn broker_that_loses_its_disk_costs_what_it_had_confirmed_and_not_brought_
     .await;
     daemon.rest().await;
     assert!(target.counts().values().all(|count| *count == 1));
-    private.0.tell(&format!(
-        "1 disk lost with {kept} events to be confirmed, which arrived, and 4 confirmed and not brought ({withheld} pieces \
-         withheld), which did not"
-    ));
+    daemon
+        .tell(&format!(
+            "1 disk lost with {kept} events to be confirmed, which arrived, and 4 confirmed and not brought ({withheld} \
+             pieces withheld), which did not"
+        ))
+        .await;
     daemon.terminate();
     assert_eq!(daemon.end().await.code(), Some(0));
 }
 
-#[tokio::test(flavor = "multi_thread")]
 async fn daemon_that_was_cut_off_again_and_again_holds_no_more_than_before_and_has_lost_nothing() {
     const CUTS: u32 = 25;
     let places = Places::shared().await;
@@ -534,10 +542,12 @@ async fn daemon_that_was_cut_off_again_and_again_holds_no_more_than_before_and_h
         !is_more,
         "files and threads: {before:?} after ten cuts, {after:?} after all"
     );
-    places.tell(&format!(
-        "{} cuts, {} connections, {} dossiers; files and threads {before:?}, then {after:?}",
-        wire.bitten(),
-        wire.made(),
-        status.counts.dossiers
-    ));
+    daemon
+        .tell(&format!(
+            "{} cuts, {} connections, {} dossiers; files and threads {before:?}, then {after:?}",
+            wire.bitten(),
+            wire.made(),
+            status.counts.dossiers
+        ))
+        .await;
 }

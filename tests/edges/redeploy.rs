@@ -6,6 +6,12 @@ use serde_json::{Value, json};
 
 use crate::support::{Act, MANIFEST, Site, Target, cli, code, until, worked};
 
+on_both_stores! {
+    host_that_says_404_to_everything_for_a_while_is_told_everything_once_when_it_is_back
+    look_up_that_a_proxy_answered_404_is_not_taken_for_not_there
+    host_whose_404_the_manifest_calls_a_refusal_leaves_dead_letters_that_arrive_once_when_retried
+}
+
 const PATHS: [&str; 4] = ["/find", "/create", "/update", "/step"];
 
 /// A book with steps of the work, which it neither shows nor takes twice; `answer` is what its manifest says of answers
@@ -44,6 +50,13 @@ fn is_applied(row: &Delivery) -> bool {
     row.state == State::Applied && (!row.item.is_empty() || row.applied == Some(row.desired))
 }
 
+/// What the host did, and on which store.
+async fn tell(site: &Site, what: &str) {
+    let status = cli(site.socket(), &["status"]).await;
+    let name = |service: &str| status[service].as_str().unwrap().to_owned();
+    crate::stores::tell(&format!("{} · {}: {what}", name("store"), name("broker")));
+}
+
 async fn letters(site: &Site) -> Vec<Value> {
     let letters = cli(site.socket(), &["dead-letter", "list"]).await;
     letters.as_array().unwrap().clone()
@@ -61,7 +74,6 @@ async fn arrived(site: &Site, numbers: impl IntoIterator<Item = u32>) {
     }
 }
 
-#[tokio::test(flavor = "multi_thread")]
 async fn host_that_says_404_to_everything_for_a_while_is_told_everything_once_when_it_is_back() {
     let target = Target::start().await;
     let site = Site::start(&[("book", &manifest(""), &target.url)]).await;
@@ -104,7 +116,7 @@ async fn host_that_says_404_to_everything_for_a_while_is_told_everything_once_wh
         .find(|record| record["id"] == json!(code(1)));
     assert_eq!(first.unwrap()["summary"], "Đã sửa");
     assert!(letters(&site).await.is_empty());
-    crate::stores::tell(&format!("{bitten} calls answered with 404 by the host"));
+    tell(&site, &format!("{bitten} calls answered with 404 by the host")).await;
     site.stop().await;
 }
 
@@ -124,12 +136,12 @@ async fn records_after_look_ups_into_nothing(answer: &str, times: usize) -> [usi
     arrived(&site, 1..=2).await;
     let asked = target.calls("/find").len() - before;
     assert!(asked >= 2, "void: {asked} look-ups");
+    tell(&site, &format!("{asked} look-ups, a proxy before them")).await;
     let counts = target.counts();
     site.stop().await;
     [counts[&code(1)], counts[&code(2)]]
 }
 
-#[tokio::test(flavor = "multi_thread")]
 async fn look_up_that_a_proxy_answered_404_is_not_taken_for_not_there() {
     assert_eq!(records_after_look_ups_into_nothing("", 6).await, [1, 1]);
     // the control: a manifest that takes it for the system's word
@@ -140,7 +152,6 @@ async fn look_up_that_a_proxy_answered_404_is_not_taken_for_not_there() {
     );
 }
 
-#[tokio::test(flavor = "multi_thread")]
 async fn host_whose_404_the_manifest_calls_a_refusal_leaves_dead_letters_that_arrive_once_when_retried() {
     const DOSSIERS: u32 = 3;
     let target = Target::start().await;
@@ -158,6 +169,11 @@ async fn host_whose_404_the_manifest_calls_a_refusal_leaves_dead_letters_that_ar
     })
     .await;
     assert_eq!(target.records(), [] as [Value; 0]);
+    tell(
+        &site,
+        &format!("{} dossiers refused with 404 by the host", refused.len()),
+    )
+    .await;
     target.relent();
     for letter in refused {
         assert_eq!(letter["cause"]["code"], "refused-by-target");

@@ -13,7 +13,7 @@ use jiff::Timestamp;
 use lienthong::dossier::{DossierId, Origin};
 use lienthong::store::{self, Claim, Delivery, Look, Outcome, State, Store, Wanted};
 
-use crate::stores::{Back, Database, on};
+use crate::stores::{Back, Database, on, tell};
 use crate::support::{Province, cli, code, until};
 
 fn now() -> Timestamp {
@@ -177,6 +177,11 @@ async fn transactions_that_nobody_ends_keep_the_others_waiting_for_a_while_and_n
     let held = join_all((0..12).map(|_| async { store.begin().await.unwrap() })).await;
     let told = store.begin().await.err().unwrap().to_string();
     assert!(told.contains("pool timed out"), "{told}");
+    let kept = held.len();
     drop(held);
     until("there is a connection again", async || store.begin().await.ok()).await;
+    tell(&format!(
+        "{}: {kept} transactions left open, 1 waited in vain",
+        store.version()
+    ));
 }

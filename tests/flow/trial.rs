@@ -79,6 +79,11 @@ async fn demo_with_faults_is_true_and_once_and_every_fault_bites() {
         }
     }
     assert_eq!((suffered.seed, suffered.on_the_way), (11, 0));
+    let bites: u64 = suffered.bitten.values().flat_map(|kinds| kinds.values()).sum();
+    stores::tell(&format!(
+        "{} · {} · demo with faults clean · faults bit {bites} times",
+        report.store, report.broker
+    ));
 
     // What is in doubt is parked under that cause, each one listed; and only progress is.
     let parked = of_portal(&report).parked.clone();

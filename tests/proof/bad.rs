@@ -7,6 +7,8 @@ use crate::oracle::asked::Class;
 use crate::oracle::books::UNACCEPTABLE;
 use crate::oracle::judge::Stand;
 use crate::oracle::source::{key, record};
+use crate::stores::tell;
+use crate::support::services;
 use crate::world::{Design, World};
 
 embedded_and_grown! {
@@ -68,6 +70,11 @@ async fn bad_records_are_listed_with_their_cause_and_hold_up_nobody() {
         let refused = vec![("wrong-type".to_owned(), None); 4];
         let parked = [("mandatory-empty", NAMELESS), ("refused-by-target", REFUSED)];
         let parked = parked.map(|(code, n)| (code.to_owned(), Some(key(n))));
+        let bad = listed.len();
         assert_eq!(listed, [parked.to_vec(), refused].concat(), "{class:?}");
+        tell(&format!(
+            "{} · {class:?} · {bad} bad records of {DOSSIERS} listed, 1 mended",
+            services(&*left.store)
+        ));
     }
 }

@@ -12,7 +12,8 @@ use crate::oracle::asked::Class;
 use crate::oracle::judge::{Violation, void};
 use crate::oracle::mishap::{Mishap, Mode, Times};
 use crate::proxy::Way;
-use crate::support::until;
+use crate::stores::tell;
+use crate::support::{services, until};
 use crate::world::{Design, Left, TIMES, World};
 
 embedded_and_grown! {
@@ -58,6 +59,18 @@ fn always(mishap: Mishap, class: Class) -> Design {
     }
 }
 
+/// How often the fault bit, and what the judge saw.
+fn told(left: &Left, bites: u64, seen: usize) {
+    tell(&format!(
+        "{} · control: the fault bit {bites} times, {seen} violations seen",
+        services(&*left.store)
+    ));
+}
+
+fn bites(left: &Left, mishap: Mishap) -> u64 {
+    left.oracle.bitten().get(&mishap).copied().unwrap_or(0)
+}
+
 fn is_double(violation: &Violation) -> bool {
     matches!(violation, Violation::Doubled { .. })
 }
@@ -67,6 +80,7 @@ async fn target_that_commits_later_than_its_settle_time_shows_doubles() {
     assert_eq!(void(&left.oracle, &[Mishap::LateBeyondSettle]), []);
     let found = left.violations();
     assert!(found.iter().any(is_double), "the published limit: {found:?}");
+    told(&left, bites(&left, Mishap::LateBeyondSettle), found.len());
 }
 
 async fn search_that_lags_longer_than_the_settle_time_shows_doubles() {
@@ -87,6 +101,7 @@ async fn search_that_lags_longer_than_the_settle_time_shows_doubles() {
     );
     let found = left.violations();
     assert!(found.iter().any(is_double), "{found:?}");
+    told(&left, bites(&left, Mishap::SearchLag), found.len());
 }
 
 async fn manifest_that_resends_what_nobody_can_ask_for_shows_doubles() {
@@ -102,6 +117,7 @@ async fn manifest_that_resends_what_nobody_can_ask_for_shows_doubles() {
     assert_eq!(void(&left.oracle, &[Mishap::CommitThenDrop]), []);
     let found = left.violations();
     assert!(found.iter().any(is_double), "{found:?}");
+    told(&left, bites(&left, Mishap::CommitThenDrop), found.len());
 }
 
 async fn manifest_that_says_nothing_of_echoes_shows_worn_dossiers() {
@@ -118,4 +134,9 @@ async fn manifest_that_says_nothing_of_echoes_shows_worn_dossiers() {
         !worn.is_empty(),
         "a copy in upper case, cut short, is news where no echo is expected"
     );
+    tell(&format!(
+        "{} · control: {} dossiers worn by echoes",
+        services(&*left.store),
+        worn.len()
+    ));
 }

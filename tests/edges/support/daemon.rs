@@ -86,6 +86,14 @@ impl Province {
         self.folder.path().join(name)
     }
 
+    /// What a fault did, and to what; the daemon has ended.
+    pub(crate) async fn tell(&self, what: &str) {
+        let store = self.store().await;
+        let places = self.broker.as_ref();
+        let broker = places.map_or_else(|| "loopback".to_owned(), Places::version);
+        stores::tell(&format!("{} · {broker}: {what}", store.version()));
+    }
+
     /// Opens the store; the daemon has ended.
     pub(crate) async fn store(&self) -> Box<dyn Store> {
         store::open(&self.store).await.unwrap()
@@ -235,6 +243,14 @@ impl Daemon {
             ear.join().unwrap();
         }
         end
+    }
+
+    /// What a fault did, and to which store and broker, as it says itself.
+    pub(crate) async fn tell(&self, what: &str) {
+        install_tls();
+        let client = Client::new(&self.socket).unwrap();
+        let status: Status = client.get(&["status"], &[]).await.unwrap();
+        stores::tell(&format!("{} · {}: {what}", status.store, status.broker));
     }
 
     /// Waits until nothing is left that it could do.

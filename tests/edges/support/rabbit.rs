@@ -120,7 +120,12 @@ impl Places {
 
     /// What a fault did, and to which broker.
     pub(crate) fn tell(&self, what: &str) {
-        crate::stores::tell(&format!("RabbitMQ {}: {what}", self.version));
+        crate::stores::tell(&format!("{}: {what}", self.version()));
+    }
+
+    /// Its name and version.
+    pub(crate) fn version(&self) -> String {
+        format!("RabbitMQ {}", self.version)
     }
 
     /// How many messages are in a queue. (What `list_queues` says of it is old.)

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use axum::Router;
@@ -70,6 +71,8 @@ struct Books {
 
 struct Office {
     books: Mutex<Books>,
+    /// Calls that came and are not answered yet.
+    open: AtomicUsize,
     called: watch::Sender<usize>,
 }
 
@@ -92,6 +95,7 @@ impl Target {
         let url = format!("http://{}", listener.local_addr().unwrap());
         let office = Arc::new(Office {
             books: Mutex::default(),
+            open: AtomicUsize::new(0),
             called: watch::Sender::new(0),
         });
         let router = Router::new()
@@ -203,6 +207,11 @@ impl Target {
         books.calls.iter().map(|call| call.path.clone()).collect()
     }
 
+    /// How many calls are here and not answered.
+    pub(crate) fn open(&self) -> usize {
+        self.office.open.load(Ordering::SeqCst)
+    }
+
     /// Waits until this path was called so often.
     pub(crate) async fn called(&self, path: &str, times: usize) {
         let mut ear = self.office.called.subscribe();
@@ -214,6 +223,15 @@ impl Target {
     }
 }
 
+/// A call that is not answered yet.
+struct Open(Arc<Office>);
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        self.0.open.fetch_sub(1, Ordering::SeqCst);
+    }
+}
+
 async fn answer(
     State(office): State<Arc<Office>>,
     Path(path): Path<String>,
@@ -221,6 +239,8 @@ async fn answer(
     body: Bytes,
 ) -> Response {
     let path = format!("/{path}");
+    office.open.fetch_add(1, Ordering::SeqCst);
+    let _open = Open(Arc::clone(&office));
     let body: Value = serde_json::from_slice(&body).unwrap();
     let token = headers
         .get("authorization")
