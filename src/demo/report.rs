@@ -14,6 +14,14 @@ use crate::fault::Fault;
 use crate::sandbox::FaultKind;
 use crate::store::{DeadLetter, Store, StoreError};
 
+/// Faults after which the caller cannot know whether what it sent was stored.
+const UNCLEAR: [FaultKind; 4] = [
+    FaultKind::LateAnswer,
+    FaultKind::LateCommit,
+    FaultKind::Cut,
+    FaultKind::CutAfterCommit,
+];
+
 /// At most so many dead letters are looked at; a demo with more has failed anyway.
 const LETTERS: u32 = 100_000;
 
@@ -109,17 +117,13 @@ impl Report {
         let one_stop = judge::judge_one_stop(&input.dossiers, &held);
         let store = &world.node().shared().store;
         let letters = store.dead_letters(LETTERS).await?;
-        let suffered = match world.trial().seed() {
+        let mut suffered = match world.trial().seed() {
             None => None,
             Some(seed) => Some(Suffered {
                 seed,
                 bitten: world.trial().bitten(),
                 in_doubt: doubt::collect(store.as_ref(), &letters, &mut portal).await?,
-                lost_declarations: letters
-                    .iter()
-                    .filter(|letter| is_lost_declaration(letter))
-                    .filter_map(|letter| letter.dossier.clone())
-                    .collect(),
+                lost_declarations: Vec::new(),
                 on_the_way: world.standing().await?.on_the_way(),
             }),
         };
@@ -135,12 +139,22 @@ impl Report {
             .filter_map(|letter| letter.dossier.as_deref())
             .collect();
         let (judicial, for_a_person) = judge::judge_declarations(&held, &declarations, &lost);
+        let rightly = |letter: &DeadLetter| {
+            letter.system == JUDICIAL_RECORDS
+                && for_a_person
+                    .iter()
+                    .any(|(code, cause)| letter.dossier.as_ref() == Some(code) && letter.cause.code == *cause)
+        };
+        if let Some(suffered) = &mut suffered {
+            // What waits for a person with or without faults is no declaration that a fault has lost.
+            let lost = letters
+                .iter()
+                .filter(|letter| is_lost_declaration(letter) && !rightly(letter));
+            suffered.lost_declarations = lost.filter_map(|letter| letter.dossier.clone()).collect();
+        }
         let allowed = |letter: &DeadLetter| {
             (suffered.is_some() && (doubt::is_doubt(letter) || is_lost_declaration(letter)))
-                || (letter.system == JUDICIAL_RECORDS
-                    && for_a_person.iter().any(|(code, cause)| {
-                        letter.dossier.as_ref() == Some(code) && letter.cause.code == *cause
-                    }))
+                || rightly(letter)
         };
         let stuck = |letter: &&DeadLetter| letter.id.starts_with("delivery-") && !allowed(letter);
         let stuck = letters.iter().filter(stuck).count();
@@ -208,7 +222,7 @@ impl Report {
     /// Is everything where it should be, once, and nothing stuck?
     ///
     /// What rightly waits for a person does not spoil it. On trial that may be progress entries and declarations in doubt,
-    /// each of them named; and every fault must have bitten.
+    /// each of them named, and of declarations no more than calls ended unclear there; and every fault must have bitten.
     #[must_use]
     pub fn is_clean(&self) -> bool {
         let systems = &self.systems;
@@ -277,6 +291,15 @@ async fn checks(
 }
 
 impl Suffered {
+    /// How many calls at this system ended so that nobody knows what became of them.
+    fn unclear_calls(&self, system: &str) -> u64 {
+        let kinds = self.bitten.get(system).into_iter().flatten();
+        kinds
+            .filter(|(kind, _)| UNCLEAR.contains(kind))
+            .map(|(_, times)| times)
+            .sum()
+    }
+
     /// Why the trial proves nothing, or has not come to its end.
     fn findings(&self) -> impl Iterator<Item = String> {
         let toothless = self.bitten.iter().flat_map(|(system, kinds)| {
@@ -292,7 +315,15 @@ impl Suffered {
             let count = self.on_the_way;
             format!("national-portal: {count} deliveries were still on their way at the end")
         });
-        toothless.chain(late)
+        let unclear = self.unclear_calls(JUDICIAL_RECORDS);
+        let lost = self.lost_declarations.len();
+        let unexplained = (u64::try_from(lost).unwrap_or(u64::MAX) > unclear).then(|| {
+            format!(
+                "{JUDICIAL_RECORDS}: {lost} declarations are in doubt, and {unclear} calls ended unclear there: {}",
+                self.lost_declarations.join(", ")
+            )
+        });
+        toothless.chain(late).chain(unexplained)
     }
 }
 
@@ -387,5 +418,62 @@ fn latency(world: &World, held: &[Value], dossiers: &[Value]) -> Latency {
     Latency {
         p50: at(50),
         p99: at(99),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn more_declarations_in_doubt_than_calls_that_ended_unclear_spoil_the_verdict() {
+        let bitten = [
+            (FaultKind::LateAnswer, 1),
+            (FaultKind::CutAfterCommit, 1),
+            (FaultKind::Busy, 7),
+            (FaultKind::Failed, 7),
+        ];
+        let report = |lost: usize| {
+            let suffered = Suffered {
+                seed: 1,
+                bitten: [
+                    (JUDICIAL_RECORDS.to_owned(), bitten.into()),
+                    ("national-portal".to_owned(), [(FaultKind::Cut, 9)].into()),
+                ]
+                .into(),
+                in_doubt: Vec::new(),
+                lost_declarations: (0..lost)
+                    .map(|number| format!("H56.14-260603-000{number}"))
+                    .collect(),
+                on_the_way: 0,
+            };
+            Report {
+                dossiers: 0,
+                systems: Vec::new(),
+                identity: BTreeMap::new(),
+                avoided: BTreeMap::new(),
+                latency_ms: Latency { p50: None, p99: None },
+                broker: String::new(),
+                store: String::new(),
+                findings: suffered.findings().collect(),
+                faults: Some(suffered),
+                stuck: 0,
+            }
+        };
+        for lost in 0..=2 {
+            assert!(report(lost).is_clean(), "{lost} of 2 calls");
+        }
+        let report = report(3);
+        assert!(!report.is_clean());
+        let [finding] = report.findings.as_slice() else {
+            panic!("{:?}", report.findings);
+        };
+        for said in [
+            "judicial-records: 3 declarations",
+            "and 2 calls",
+            "H56.14-260603-0002",
+        ] {
+            assert!(finding.contains(said), "{finding}");
+        }
     }
 }
