@@ -77,6 +77,10 @@ async fn orphan_without_a_link_stays_where_it_is() {
     let mut link = patch("O-1", 1);
     link["links"] = json!({ "desk": "D-8" });
     site.says("/hooks/office", &link).await;
+    until("the link leads there", async || {
+        site.store().find_replica("D-8").await.unwrap()
+    })
+    .await;
     assert_eq!(site.says("/hooks/desk", &patch("D-8", 1)).await, "mapped");
     inbox(&site, "desk", "waiting", 1).await;
     site.stop().await;
