@@ -359,8 +359,8 @@ impl Transaction for PostgresTransaction {
         sqlx::query(
             "insert into meta (name, value) values ('clock ' || (pg_backend_pid() % 64), $1)
              on conflict (name) do update set value = excluded.value
-             where ((meta.value::json ->> 'wall_ms')::bigint, (meta.value::json ->> 'counter')::bigint)
-                 < ((excluded.value::json ->> 'wall_ms')::bigint, (excluded.value::json ->> 'counter')::bigint)",
+             where string_to_array(meta.value::json #>> '{}', '-')::bigint[]
+                 < string_to_array(excluded.value::json #>> '{}', '-')::bigint[]",
         )
         .bind(json!(hlc).to_string())
         .execute(&mut *self.inner)

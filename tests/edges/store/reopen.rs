@@ -40,8 +40,17 @@ pub(super) async fn clock_never_goes_back(place: &Place) {
             "a new store has no past"
         );
         let clock = HybridClock::new(Arc::new(wall.clone()), store.clock().await.unwrap());
-        let last = clock.tick();
+        let mut last = clock.tick();
         assert_eq!(last, hlc(100));
+        // many times through few connections
+        for _ in 0..20 {
+            commit(&*store, async |transaction| {
+                transaction.put_clock(clock.last()).await.unwrap();
+            })
+            .await;
+            assert_eq!(store.clock().await.unwrap(), last);
+            last = clock.tick();
+        }
         commit(&*store, async |transaction| {
             transaction.put_clock(clock.last()).await.unwrap();
         })
