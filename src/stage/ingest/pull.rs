@@ -20,7 +20,6 @@ use tokio::sync::Mutex;
 use super::{Door, Position, Record, admit};
 use crate::adapter::{Acknowledge, Adapter, Pull, RetrySettings, Span, Word};
 use crate::connector::Connector;
-use crate::failpoint;
 use crate::fault::Fault;
 use crate::jq::{Mark, Scope};
 use crate::retry::Policy;
@@ -224,7 +223,6 @@ impl Puller {
             .connector
             .exchange(&acknowledge.call, &about, &Acknowledge::scope())
             .await;
-        failpoint::pass("acknowledge-answered");
         let now = self.shared.steady.now();
         let mut transaction = self.shared.store.begin().await?;
         match exchange.verdict.word {
