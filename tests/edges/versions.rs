@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use crate::support::{Act, Bench, MANIFEST, OFFICE, Target, code, row};
 
 on_both_stores! {
+    changed_mapping_sends_nothing_and_with_a_change_of_one_dossier_only_that_one
     unknown_code_parks_its_dossiers_until_the_table_has_it
     refused_record_is_taken_by_itself_when_its_code_is_known_with_the_time_it_came
     mapping_that_a_new_version_breaks_parks_what_changes_and_a_mended_one_sends_it
@@ -40,7 +41,6 @@ fn newer(n: u32) -> Value {
     row
 }
 
-#[tokio::test(flavor = "multi_thread")]
 async fn changed_mapping_sends_nothing_and_with_a_change_of_one_dossier_only_that_one() {
     let target = Target::start().await;
     let bench = Bench::open(&[("book", MANIFEST, &target.url)]).await;
