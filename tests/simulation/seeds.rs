@@ -3,6 +3,7 @@
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::thread;
+use std::time::{Duration, Instant};
 
 use lienthong::jq::on_big_stack;
 use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
@@ -17,6 +18,9 @@ const SEEDS: u64 = 200;
 
 /// From so many on, the rarest fault is to bite too.
 const MANY: u64 = 1000;
+
+/// Where `SIMULATION_SECONDS` cuts a longer sweep short, so many are enough.
+const LEAST: u64 = 2500;
 
 /// A number from the environment.
 pub(crate) fn number(name: &str) -> Option<u64> {
@@ -34,13 +38,22 @@ pub(crate) fn sweep(count: u64, plan: impl Fn(u64) -> Plan + Sync) -> Result<Bit
 
 /// Makes these runs on all cores. The first one with a violation ends it.
 pub(crate) fn sweep_with(count: u64, run: impl Fn(u64) -> Report + Sync) -> Result<Bites, Report> {
+    sweep_until(None, count, run)
+}
+
+/// The same; none begins after the `end`.
+fn sweep_until(
+    end: Option<Instant>,
+    count: u64,
+    run: impl Fn(u64) -> Report + Sync,
+) -> Result<Bites, Report> {
     let next = AtomicU64::new(0);
     let over = AtomicBool::new(false);
     let outcome = Mutex::new((Bites::default(), None::<(u64, Report)>));
     let work = &|| {
         while !over.load(Ordering::Relaxed) {
             let number = next.fetch_add(1, Ordering::Relaxed);
-            if number >= count {
+            if number >= count || end.is_some_and(|end| Instant::now() >= end) {
                 return;
             }
             let report = run(number);
@@ -97,11 +110,18 @@ fn nothing_is_lost_doubled_or_stale_in_any_order() {
     }
     let first = number("SIMULATION_FIRST").unwrap_or(1);
     let count = number("SIMULATION_SEEDS").unwrap_or(SEEDS);
-    let bites = sweep(count, |number| Plan::of(first + number)).unwrap_or_else(|report| {
+    let end = number("SIMULATION_SECONDS").map(|seconds| Instant::now() + Duration::from_secs(seconds));
+    let swept = sweep_until(end, count, |number| run(Plan::of(first + number)));
+    let bites = swept.unwrap_or_else(|report| {
         let seed = report.plan.seed;
         panic!("{report}again alone: SIMULATION_SEED={seed} cargo test --test simulation nothing_is_lost -- --nocapture");
     });
     eprintln!("{bites}");
+    assert!(
+        bites.runs >= count.min(LEAST),
+        "{} of {count} seeds in the time that there was",
+        bites.runs
+    );
     // A few runs may miss a fault; many may not.
     if count >= SEEDS {
         let mut silent = silent(&bites);
