@@ -97,6 +97,7 @@ impl Node {
     pub async fn start(config: &Config, clock: Arc<dyn Clock>) -> Result<Self, NodeError> {
         let Resolved {
             adapters,
+            elsewhere,
             store,
             broker,
         } = config.resolve().map_err(NodeError::Faults)?;
@@ -104,7 +105,7 @@ impl Node {
         let broker = broker::open(&broker, subscriber(&*store, &adapters).await?)?;
         store.take(broker.is_local()).await?;
         let workers = Workers::new(MAPPING_THREADS, MAPPING_LIMIT);
-        let mut shared = Shared::open(store, broker, clock, adapters, workers).await?;
+        let mut shared = Shared::open(store, broker, clock, adapters, elsewhere, workers).await?;
         let files = Files::new(config.files.clone(), config.files_url.as_deref());
         if let Err(error) = files.sweep() {
             tracing::warn!(%error, "what was left of files that never came whole cannot be removed");
@@ -380,6 +381,7 @@ async fn subscriber(store: &dyn Store, adapters: &[Adapter]) -> Result<Subscribe
     }
     Ok(Subscriber {
         store_id: store.id().to_owned(),
+        adapters: adapters.iter().map(|adapter| adapter.name.clone()).collect(),
         keys,
         former,
     })

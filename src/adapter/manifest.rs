@@ -223,9 +223,9 @@ impl Dossiers {
     }
 }
 
-/// `owns`; the faults of single rights stand at their own lines.
-fn owns(root: &Table<'_>) -> Option<Ownership> {
-    let value = root.get("owns")?;
+/// `owns` of this table; the faults of single rights stand at their own lines.
+pub(crate) fn owns(of: &Table<'_>) -> Option<Ownership> {
+    let value = of.get("owns")?;
     let table = value.table(ANY)?;
     let faults = match Ownership::parse(&value.json()) {
         Ok(owns) => return Some(owns),
@@ -238,7 +238,7 @@ fn owns(root: &Table<'_>) -> Option<Ownership> {
             .find(|(key, _)| *key == name)
             .map_or(table.line(), |(_, value)| value.line());
         let (file, line) = value.reader.place(line);
-        root.report(fault.field(format!("owns.{name}")).file(file).line(line));
+        of.report(fault.field(table.field(&name)).file(file).line(line));
     }
     None
 }

@@ -54,6 +54,7 @@ pub use connection::{Connection, Protocol, RetrySettings};
 pub use find::{Decision, Find};
 pub use login::{Login, Session};
 pub use lookup::{Inquiry, Lookup, Question, about};
+pub(crate) use manifest::owns;
 pub use mapping::Fact;
 pub use needs::Needs;
 pub use pull::{Pull, Span};

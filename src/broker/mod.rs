@@ -105,6 +105,17 @@ pub struct Address {
     pub ca: Option<PathBuf>,
     /// Store id → the account through which that store speaks; of a store that is not listed it is the store's id.
     pub accounts: BTreeMap<String, String>,
+    /// Adapter → the account of the store that hosts it. For the adapters of this node its own account speaks; one that
+    /// stands nowhere may come through any, and whoever merges does not know it either.
+    pub speakers: BTreeMap<String, String>,
+}
+
+impl Address {
+    /// The account through which this node speaks, where the broker has accounts.
+    #[must_use]
+    pub fn account(&self) -> Option<String> {
+        rabbitmq::account(&self.url)
+    }
 }
 
 impl From<&str> for Address {
@@ -122,6 +133,7 @@ impl fmt::Debug for Address {
             .field("url", &without_password(&self.url))
             .field("ca", &self.ca)
             .field("accounts", &self.accounts)
+            .field("speakers", &self.speakers)
             .finish_non_exhaustive()
     }
 }
@@ -145,6 +157,8 @@ fn without_password(url: &str) -> String {
 pub struct Subscriber {
     /// Id of the store.
     pub store_id: String,
+    /// Names of the adapters that it hosts: what is said in their name comes from nobody else.
+    pub adapters: Vec<String>,
     /// Binding keys of what its adapters ask for (see [`bindings`]).
     pub keys: Vec<String>,
     /// Keys of earlier configurations; those that are no longer asked for are taken away.
@@ -261,7 +275,7 @@ mod tests {
         address.password = Some("b@d".to_owned());
         assert_eq!(
             format!("{address:?}"),
-            "Address { url: \"amqp://so-tu-phap@mq.example.vn/x\", ca: None, accounts: {}, .. }"
+            "Address { url: \"amqp://so-tu-phap@mq.example.vn/x\", ca: None, accounts: {}, speakers: {}, .. }"
         );
         let Err(refusal) = open(&Address::from("mqtt://user:b@d@host"), Subscriber::default()) else {
             panic!("no such broker");

@@ -1,11 +1,12 @@
 //! What a configuration names: adapters, and addresses with their secrets.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use super::Config;
 use crate::adapter::{Adapter, SITE, Site};
 use crate::broker::Address;
+use crate::dossier::Ownership;
 use crate::fault::Fault;
 use crate::read::secret;
 
@@ -13,6 +14,8 @@ use crate::read::secret;
 pub struct Resolved {
     /// The adapters that the node hosts.
     pub adapters: Vec<Adapter>,
+    /// What the adapters may write that other stores' nodes host, by their names.
+    pub elsewhere: BTreeMap<String, Ownership>,
     /// Address of the store.
     pub store: String,
     /// How the broker is reached.
@@ -26,11 +29,18 @@ impl Config {
     /// Everything that is wrong with any of them.
     pub fn resolve(&self) -> Result<Resolved, Vec<Fault>> {
         match (self.load_adapters(), self.store_address(), self.broker_address()) {
-            (Ok(adapters), Ok(store), Ok(broker)) => Ok(Resolved {
-                adapters,
-                store,
-                broker,
-            }),
+            (Ok(adapters), Ok(store), Ok(broker)) => {
+                let faults = self.broken_agreements(&adapters, &broker);
+                if !faults.is_empty() {
+                    return Err(faults);
+                }
+                Ok(Resolved {
+                    elsewhere: self.elsewhere(&adapters),
+                    adapters,
+                    store,
+                    broker,
+                })
+            }
             (adapters, store, broker) => {
                 let mut faults = adapters.err().unwrap_or_default();
                 faults.extend(store.err());
@@ -38,6 +48,54 @@ impl Config {
                 Err(faults)
             }
         }
+    }
+
+    fn elsewhere(&self, hosted: &[Adapter]) -> BTreeMap<String, Ownership> {
+        let mut elsewhere = self.province.clone();
+        elsewhere.retain(|name, _| hosted.iter().all(|adapter| adapter.name != *name));
+        elsewhere
+            .into_iter()
+            .map(|(name, agreed)| (name, agreed.owns))
+            .collect()
+    }
+
+    /// What this node does otherwise than the province has agreed: the other nodes would refuse what it says.
+    fn broken_agreements(&self, hosted: &[Adapter], broker: &Address) -> Vec<Fault> {
+        let mut faults = Vec::new();
+        let own_account = broker.account();
+        for adapter in hosted {
+            let Some(agreed) = self.province.get(&adapter.name) else {
+                continue;
+            };
+            let fault = |field| {
+                Fault::new("province-differs")
+                    .file(&self.file)
+                    .field(format!("province.adapters.{}.{field}", adapter.name))
+            };
+            if let Some(own) = own_account.as_deref().filter(|own| *own != agreed.account) {
+                faults.push(
+                    fault("account")
+                        .found(format!("{:?}", agreed.account))
+                        .expected(format!("{own:?}, the account of this node, which hosts the adapter"))
+                        .remedy(format!(
+                            "take out [adapter.{}] if another node hosts it; else correct the account, on every node",
+                            adapter.name
+                        )),
+                );
+            }
+            if agreed.owns != adapter.owns {
+                faults.push(
+                    fault("owns")
+                        .found("other rights than in adapter.toml")
+                        .expected(format!(
+                            "the same: {}",
+                            serde_json::to_string(&adapter.owns).unwrap_or_default()
+                        ))
+                        .remedy("correct one of the two; what stands here has to be the same on every node"),
+                );
+            }
+        }
+        faults
     }
 
     fn store_address(&self) -> Result<String, Fault> {
@@ -52,6 +110,10 @@ impl Config {
 
     fn broker_address(&self) -> Result<Address, Fault> {
         let mut address = self.broker.clone();
+        let speakers = self.province.iter();
+        address.speakers = speakers
+            .map(|(adapter, agreed)| (adapter.clone(), agreed.account.clone()))
+            .collect();
         if let Some(password) = &self.broker.password {
             address.password = Some(self.with_secret("broker.password", password)?);
         }

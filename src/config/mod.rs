@@ -23,19 +23,25 @@
 //! [adapter.portal]
 //! use = "national-portal"                  # the adapter's folder, where it is not the system's name
 //! variant = "lgsp"                         # lays variants/lgsp.toml over its manifest
+//! [province.adapters.driving-licence]      # a system that another store's node hosts
+//! account = "so-giao-thong"                # through which that node speaks at the broker
+//! owns = { status = "always" }             # as in the adapter's manifest: what it may write
 //! ```
 
 mod load;
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use serde_json::{Map, Value};
 
+use crate::adapter;
 use crate::broker::Address;
+use crate::dossier::Ownership;
 use crate::fault::Fault;
-use crate::read::{Document, Reader, Table};
+use crate::read::{ANY, Document, Reader, Table};
 
 pub use load::Resolved;
 
@@ -70,6 +76,8 @@ pub struct Config {
     pub files_url: Option<String>,
     /// Systems that this node hosts.
     pub systems: Vec<System>,
+    /// What the province has agreed on of each adapter, by its name; of those that this node hosts it may be left out.
+    pub province: BTreeMap<String, Agreed>,
     /// Where secrets come from.
     pub environment: Environment,
 }
@@ -87,6 +95,15 @@ pub struct System {
     pub url: Option<String>,
     /// Settings over those of the manifest.
     pub settings: Map<String, Value>,
+}
+
+/// What the whole province has to know of an adapter, to judge what is said in its name.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Agreed {
+    /// Account at the broker of the store that hosts it.
+    pub account: String,
+    /// What it may write.
+    pub owns: Ownership,
 }
 
 impl Config {
@@ -131,7 +148,9 @@ impl Config {
 }
 
 fn read_root(reader: &Reader<'_>, file: &str) -> Option<Config> {
-    let root = reader.root(&["store", "broker", "http", "admin", "adapters", "files", "adapter"]);
+    let root = reader.root(&[
+        "store", "broker", "http", "admin", "adapters", "files", "adapter", "province",
+    ]);
     root.demand(&[
         (
             "store",
@@ -197,6 +216,7 @@ fn read_root(reader: &Reader<'_>, file: &str) -> Option<Config> {
         socket: socket.unwrap_or_else(|| DEFAULT_SOCKET.to_owned()).into(),
         adapters: folder?.into(),
         systems,
+        province: province(&root),
         environment: Arc::new(|name| std::env::var(name).ok()),
     })
 }
@@ -220,6 +240,7 @@ fn broker(root: &Table<'_>) -> Option<Address> {
         password: text("password"),
         ca: text("ca").map(PathBuf::from),
         accounts: accounts.unwrap_or_default(),
+        speakers: BTreeMap::new(),
     })
 }
 
@@ -228,6 +249,32 @@ fn section(root: &Table<'_>, name: &str, keys: &'static [&'static str], key: &st
     let table = root.get(name)?.table(keys)?;
     table.demand(&[(key, key)]);
     Some(table.get(key)?.text()?.to_owned())
+}
+
+/// What the province has agreed on of its adapters.
+fn province(root: &Table<'_>) -> BTreeMap<String, Agreed> {
+    let adapters = root
+        .get("province")
+        .and_then(|value| value.table(&["adapters"])?.get("adapters")?.table(ANY));
+    let agreed = |(name, value): (&str, crate::read::Value<'_>)| {
+        let table = value.table(&["account", "owns"])?;
+        table.demand(&[
+            ("account", "the account at the broker of the node that hosts it"),
+            ("owns", "`owns` as it stands in its adapter.toml"),
+        ]);
+        let account = table.get("account").and_then(|value| value.text());
+        let owns = adapter::owns(&table);
+        Some((
+            name.to_owned(),
+            Agreed {
+                account: account?.to_owned(),
+                owns: owns?,
+            },
+        ))
+    };
+    adapters.map_or_else(BTreeMap::new, |table| {
+        table.entries().filter_map(agreed).collect()
+    })
 }
 
 fn systems(root: &Table<'_>) -> Vec<System> {

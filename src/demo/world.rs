@@ -1,6 +1,6 @@
 //! A small province in one temporary folder: the stand-ins, a node between them, its store, socket and adapters.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -322,6 +322,7 @@ fn config(folder: &Path, adapters: &Path, province: &Province, circumstances: &C
         adapters: adapters.to_owned(),
         files: Some(folder.join("files")),
         files_url: None,
+        province: BTreeMap::new(),
         systems: province.systems(circumstances.variant.as_ref()),
         environment: Arc::new(move |name| secrets.get(name).map(ToString::to_string)),
     }

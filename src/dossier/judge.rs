@@ -77,6 +77,6 @@ pub(super) fn not_owner(system: &str, name: &str) -> Fault {
         .found(format!("a statement of `{system}`"))
         .expected("statements only on what the adapter owns")
         .remedy(format!(
-            "leave `{name}` out of the mapping, or add it to `owns` in adapter.toml"
+            "leave `{name}` out of the mapping, or add it to `owns` in adapter.toml and, for other nodes, in [province.adapters]"
         ))
 }

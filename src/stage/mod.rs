@@ -19,6 +19,7 @@ use tokio::sync::watch;
 use crate::adapter::Adapter;
 use crate::broker::{Broker, BrokerError};
 use crate::clock::{Clock, HybridClock, Steady};
+use crate::dossier::Ownership;
 use crate::files::Files;
 use crate::jq::{Lane, Workers};
 use crate::store::{Attempts, Claim, Come, Store, StoreError, UNKNOWN_ADAPTER};
@@ -77,6 +78,8 @@ pub struct Shared {
     pub hybrid: HybridClock,
     /// Adapters that this node hosts.
     pub adapters: Vec<Arc<Adapter>>,
+    /// What the adapters may write that other stores' nodes host.
+    elsewhere: BTreeMap<String, Ownership>,
     /// The files of this store.
     pub files: Arc<Files>,
     /// The threads that run mappings, by adapter.
@@ -95,7 +98,7 @@ pub struct Shared {
 
 impl Shared {
     /// Takes up the store where the process before left it: its clocks go on, and what waited for a better mapping or for
-    /// an adapter that is hosted now is tried again. Each adapter gets threads of its own, like `workers`. Files it keeps none
+    /// an adapter that is known now is tried again. Each adapter gets threads of its own, like `workers`. Files it keeps none
     /// until somebody says where.
     ///
     /// # Errors
@@ -105,12 +108,13 @@ impl Shared {
         broker: Box<dyn Broker>,
         clock: Arc<dyn Clock>,
         adapters: Vec<Adapter>,
+        elsewhere: BTreeMap<String, Ownership>,
         workers: Workers,
     ) -> Result<Self, StoreError> {
         let hybrid = HybridClock::new(Arc::clone(&clock), store.clock().await?);
         let steady = store.steady(Arc::clone(&clock)).await?;
         let mut attempts = Attempts::default();
-        while let Err(error) = release(&*store, &adapters, steady.now()).await {
+        while let Err(error) = release(&*store, &adapters, elsewhere.keys(), steady.now()).await {
             if !attempts.again(&error).await {
                 return Err(error);
             }
@@ -136,6 +140,7 @@ impl Shared {
             steady,
             hybrid,
             adapters: adapters.into_iter().map(Arc::new).collect(),
+            elsewhere,
             files: Arc::new(Files::new(None, None)),
             start: uuid::Uuid::now_v7().simple().to_string(),
             outbox: Bell::new(),
@@ -180,10 +185,22 @@ impl Shared {
     pub fn adapter(&self, name: &str) -> Option<&Arc<Adapter>> {
         self.adapters.iter().find(|adapter| adapter.name == name)
     }
+
+    /// What each adapter of the province may write, as far as it is known here.
+    pub(crate) fn rights(&self) -> impl Iterator<Item = (&str, &Ownership)> {
+        let hosted = self.adapters.iter();
+        let hosted = hosted.map(|adapter| (adapter.name.as_str(), &adapter.owns));
+        hosted.chain(self.elsewhere.iter().map(|(name, owns)| (name.as_str(), owns)))
+    }
 }
 
 /// Has everything tried again that waited for these adapters, or for these versions of them.
-async fn release(store: &dyn Store, adapters: &[Adapter], now: Timestamp) -> Result<(), StoreError> {
+async fn release<'a>(
+    store: &dyn Store,
+    adapters: &'a [Adapter],
+    elsewhere: impl Iterator<Item = &'a String>,
+    now: Timestamp,
+) -> Result<(), StoreError> {
     let mut transaction = store.begin().await?;
     let mut come = Vec::new();
     for adapter in adapters {
@@ -197,12 +214,13 @@ async fn release(store: &dyn Store, adapters: &[Adapter], now: Timestamp) -> Res
                 "what an older mapping could not take is tried again"
             );
         }
-        come.push(Come {
-            adapter: adapter.name.clone(),
-            reason: UNKNOWN_ADAPTER,
-            code: None,
-        });
     }
+    let known = adapters.iter().map(|adapter| &adapter.name).chain(elsewhere);
+    come.extend(known.map(|adapter| Come {
+        adapter: adapter.clone(),
+        reason: UNKNOWN_ADAPTER,
+        code: None,
+    }));
     transaction.release_records(&come).await?;
     transaction.commit().await
 }

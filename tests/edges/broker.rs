@@ -1,5 +1,6 @@
 //! What a broker promises, for every one of them; and what the stages make of it.
 
+use std::collections::BTreeMap;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -160,7 +161,7 @@ pub(crate) async fn shared_over(folder: &TempDir, broker: Box<dyn Broker>) -> Ar
     let place = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("adapters/one-stop");
     let adapter = Adapter::load(&place, &Site::sample("one-stop")).unwrap();
     let workers = Workers::new(1, Duration::from_secs(5));
-    let shared = Shared::open(store, broker, clock, vec![adapter], workers);
+    let shared = Shared::open(store, broker, clock, vec![adapter], BTreeMap::new(), workers);
     Arc::new(shared.await.unwrap())
 }
 

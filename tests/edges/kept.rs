@@ -1,5 +1,6 @@
 //! Records and events that wait, and what releases them.
 
+use lienthong::dossier::Ownership;
 use lienthong::store::Counts;
 use serde_json::json;
 
@@ -9,6 +10,7 @@ on_both_stores! {
     orphan_is_taken_when_a_link_tells_whose_it_is_with_the_time_it_came
     orphan_without_a_link_stays_where_it_is
     event_of_an_unknown_adapter_is_merged_once_the_adapter_is_hosted
+    event_of_an_adapter_elsewhere_is_merged_once_the_province_has_agreed_on_it_and_judged_by_that
     event_from_a_clock_that_is_ahead_is_merged_when_ours_has_come_near
     other_content_under_a_known_event_id_is_refused_by_name_and_a_repetition_is_not
 }
@@ -107,6 +109,31 @@ async fn event_of_an_unknown_adapter_is_merged_once_the_adapter_is_hosted() {
     .await;
     inbox(&site, "office", "waiting", 0).await;
     site.stop().await;
+}
+
+async fn event_of_an_adapter_elsewhere_is_merged_once_the_province_has_agreed_on_it_and_judged_by_that() {
+    let elsewhere = Site::start(&[("office", OFFICE, "http://127.0.0.1:9")]).await;
+    elsewhere.says("/hooks/office", &patch("O-1", 1)).await;
+    let event = elsewhere.said().await;
+    let all = elsewhere.rights("office");
+    elsewhere.stop().await;
+    let codes_only = Ownership::parse(&json!({"links": "always"})).unwrap();
+    for (owns, becomes) in [(all, "mapped"), (codes_only, "refused")] {
+        let site = Site::start(&[]).await;
+        assert_eq!(site.hear(&event).await, [true], "answered for");
+        inbox(&site, "office", "waiting", 1).await;
+
+        let site = site.agree("office", owns).await;
+        inbox(&site, "office", "waiting", 0).await;
+        inbox(&site, "office", becomes, 1).await;
+        let letters = site.store().dead_letters(9).await.unwrap();
+        let causes: Vec<&str> = letters.iter().map(|letter| letter.cause.code.as_str()).collect();
+        let replica = site.store().find_replica("O-1").await.unwrap();
+        assert_eq!(replica.is_some(), becomes == "mapped");
+        let expected: &[&str] = if becomes == "refused" { &["not-owner"] } else { &[] };
+        assert_eq!(causes, expected);
+        site.stop().await;
+    }
 }
 
 async fn event_from_a_clock_that_is_ahead_is_merged_when_ours_has_come_near() {

@@ -47,6 +47,7 @@ mod rabbitmq_intruder;
 mod redeploy;
 mod repeats;
 mod reports;
+mod several_stores;
 mod shared_store;
 mod sick;
 mod steps;

@@ -6,8 +6,9 @@ use std::path::Path;
 use std::pin::Pin;
 
 use lapin::options::{
-    BasicConsumeOptions, BasicGetOptions, BasicPublishOptions, ConfirmSelectOptions, ExchangeDeclareOptions,
-    ExchangeDeleteOptions, QueueBindOptions, QueueDeclareOptions, QueueDeleteOptions, QueuePurgeOptions,
+    BasicConsumeOptions, BasicGetOptions, BasicPublishOptions, ConfirmSelectOptions, ExchangeBindOptions,
+    ExchangeDeclareOptions, ExchangeDeleteOptions, QueueBindOptions, QueueDeclareOptions, QueueDeleteOptions,
+    QueuePurgeOptions,
 };
 use lapin::types::{AMQPValue, FieldTable};
 use lapin::{BasicProperties, Channel, ErrorKind, ExchangeKind};
@@ -81,8 +82,14 @@ fn node_that_asks_for(private: &Private, party: Party, keys: Vec<String>) -> Box
     address.accounts = PARTIES
         .map(|party| (party.store_id.to_owned(), party.account.to_owned()))
         .into();
+    let speaker = |party: Party, adapter: &&str| ((*adapter).to_owned(), party.account.to_owned());
+    let speakers = PARTIES
+        .iter()
+        .flat_map(|party| party.adapters.iter().map(|adapter| speaker(*party, adapter)));
+    address.speakers = speakers.collect();
     let subscriber = Subscriber {
         store_id: party.store_id.to_owned(),
+        adapters: party.adapters.iter().map(ToString::to_string).collect(),
         keys,
         former: Vec::new(),
     };
@@ -543,6 +550,64 @@ async fn event_that_an_own_queue_sets_aside_under_their_key_is_refused_by_every_
     private
         .0
         .tell("1 event set aside under another adapter's key came through and was refused");
+}
+
+/// My account makes its own exchange anew, binds that of all behind it, and speaks there under their key: no right of the
+/// broker's is in the way, and nothing in the message shows it.
+#[tokio::test(flavor = "multi_thread")]
+async fn event_that_an_own_exchange_hands_on_under_their_key_is_refused_by_every_receiver() {
+    let private = broker_with_definitions().await;
+    let (mine, theirs, centre) = (
+        node(&private, MINE),
+        node(&private, THEIRS),
+        node(&private, CENTRE),
+    );
+    for broker in [&mine, &theirs, &centre] {
+        assert!(broker.receive(1).await.unwrap().is_empty(), "the queue is set up");
+    }
+    mine.close().await;
+    let connection = connect(&url(&private, MINE.account)).await.unwrap();
+    let channel = connection.create_channel().await.unwrap();
+    let own_exchange = "lienthong.dead.0198c1e0a2";
+    let removed = channel.exchange_delete(own_exchange.into(), ExchangeDeleteOptions::default());
+    removed.await.unwrap();
+    let (options, arguments) = (ExchangeDeclareOptions::default(), FieldTable::default());
+    let declared = channel.exchange_declare(own_exchange.into(), ExchangeKind::Fanout, options, arguments);
+    declared.await.unwrap();
+    let (options, arguments) = (ExchangeBindOptions::default(), FieldTable::default());
+    let bound = channel.exchange_bind(
+        "lienthong.events".into(),
+        own_exchange.into(),
+        "".into(),
+        options,
+        arguments,
+    );
+    bound.await.unwrap();
+    let mut forged = said_by(MINE, 1);
+    forged.source = format!("/{}/driving-licence", MINE.store_id);
+    let key = format!("driving-licence.-.-.{}", forged.kind);
+    let properties = said_through(MINE.account, &forged);
+    let body = serde_json::to_vec(&forged.data).unwrap();
+    publish_body(&channel, own_exchange, &key, properties, &body)
+        .await
+        .unwrap();
+
+    // by the one that hosts the adapter, and by one that knows it from the province
+    for receiver in [&theirs, &centre] {
+        let brought = bring(&**receiver, 1).await.remove(0);
+        let unfit = brought.event.unwrap_err();
+        assert_eq!(unfit.fault.code, "adapter-mismatch", "{unfit:?}");
+        assert_eq!(unfit.fault.found.as_deref(), Some(MINE.account));
+        assert_eq!(
+            receiver.reread(&unfit.raw),
+            Err(unfit),
+            "looked at again, it is no better"
+        );
+        receiver.acknowledge(vec![brought.receipt]).await.unwrap();
+    }
+    private
+        .0
+        .tell("1 event handed on under another adapter's key came through and was refused by 2 receivers");
 }
 
 #[tokio::test(flavor = "multi_thread")]

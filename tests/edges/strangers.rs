@@ -10,6 +10,7 @@ use reqwest::Method;
 use serde_json::{Value, json};
 use tokio::task::block_in_place;
 
+use crate::several_stores::owns;
 use crate::support::rabbit::Places;
 use crate::support::{
     Daemon, MANIFEST, OFFICE, Province, Target, cli, client, code, patch, post, row, until,
@@ -173,15 +174,37 @@ async fn what_a_stranger_should_not_say_is_refused_or_held_and_what_is_newer_is_
     let all = json!({"configure": ".*", "write": ".*", "read": ".*"});
     let rights = format!("permissions/{}/{ACCOUNT}", places.vhost);
     places.ask(Method::PUT, &rights, &all).await;
-    let (province, mut daemon) = daemon(&places, &[]).await;
-    let (status, _) = post(&daemon.hook, &row(1)).await;
-    assert_eq!(status, 200);
-    daemon.rest().await;
+    let (_first, mut speaker) = daemon(&places, &[]).await;
+    assert_eq!(post(&speaker.hook, &row(1)).await.0, 200);
+    speaker.rest().await;
     let mut stranger = Stranger::start(&["hear", &places.url(), "1"]);
     assert_eq!(stranger.line().as_deref(), Some("ready"));
-    let (status, _) = post(&daemon.hook, &row(2)).await;
-    assert_eq!(status, 200);
+    assert_eq!(post(&speaker.hook, &row(2)).await.0, 200);
     let heard = stranger.rest().remove(0);
+    speaker.rest().await;
+    speaker.terminate();
+    assert_eq!(speaker.end().await.code(), Some(0));
+
+    // Another node, in a province that has moved the one-stop to the stranger's store.
+    let book = Target::start().await;
+    let office = OFFICE.replace("[webhook.dossier]", "settle = \"90s\"\n[webhook.dossier]");
+    let province = Province::new(&[
+        ("book", Some(MANIFEST), book.url.as_str()),
+        ("office", Some(office.as_str()), "http://127.0.0.1:9"),
+    ]);
+    let one_stop = "[adapter.one-stop]\nurl = \"http://127.0.0.1:9\"\n";
+    let shipped = include_str!("../../adapters/one-stop/adapter.toml");
+    let owns = owns(shipped);
+    let agreed = format!(
+        "[province.adapters.one-stop]\naccount = \"{ACCOUNT}\"\n[province.adapters.one-stop.owns]\n{owns}"
+    );
+    province.reconfigure(one_stop, &agreed);
+    let broker = format!(
+        "[broker]\nurl = \"{}\"\naccounts = {{ \"{STORE}\" = \"{ACCOUNT}\" }}\n[http]",
+        places.url()
+    );
+    province.reconfigure("[http]", &broker);
+    let mut daemon = province.start().await;
     let file = province.path("heard.json");
     std::fs::write(&file, heard.to_string()).unwrap();
 
@@ -201,14 +224,15 @@ async fn what_a_stranger_should_not_say_is_refused_or_held_and_what_is_newer_is_
             "not-its-own",
             "a-year-ahead",
             "stranger-adapter",
+            "its-listeners",
             "newer"
         ]
     );
     let socket = province.socket();
-    let refused = until("five are refused", async || {
+    let refused = until("six are refused", async || {
         let letters = cli(&socket, &["dead-letter", "list"]).await;
         let letters = letters.as_array().unwrap().clone();
-        (letters.len() >= 5).then_some(letters)
+        (letters.len() >= 6).then_some(letters)
     })
     .await;
     let mut causes: BTreeMap<&str, u32> = BTreeMap::new();
@@ -219,6 +243,7 @@ async fn what_a_stranger_should_not_say_is_refused_or_held_and_what_is_newer_is_
     }
     let expected = [
         ("account-mismatch", 1),
+        ("adapter-mismatch", 1),
         ("event-malformed", 2),
         ("key-mismatch", 1),
         ("not-owner", 1),
@@ -244,8 +269,12 @@ async fn what_a_stranger_should_not_say_is_refused_or_held_and_what_is_newer_is_
     })
     .await;
     // The node is as well as it was.
-    let (status, _) = post(&daemon.hook, &row(3)).await;
-    assert_eq!(status, 200);
+    let hook = daemon.hook.replace("/hooks/one-stop", "/hooks/office");
+    let request = client()
+        .post(&hook)
+        .header("x-key", "k")
+        .json(&patch(&code(3), 3));
+    assert_eq!(request.send().await.unwrap().status(), 200);
     daemon.rest().await;
     daemon.terminate();
     assert_eq!(daemon.end().await.code(), Some(0));
@@ -260,7 +289,7 @@ async fn what_a_stranger_should_not_say_is_refused_or_held_and_what_is_newer_is_
     );
     assert_eq!(kept["registers"]["procedure"]["value"]["future"], "còn mới");
     places.tell(&format!(
-        "of {} messages of a stranger 5 were refused, 2 held, 1 kept",
+        "of {} messages of a stranger 6 were refused, 2 held, 1 kept",
         said.len()
     ));
 }

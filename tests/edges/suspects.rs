@@ -1,6 +1,6 @@
 //! Events that a node may die of: the sound ones among them are merged, those that it does die of take nothing else along.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::panic::AssertUnwindSafe;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
@@ -142,7 +142,14 @@ impl Node {
         let place = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("adapters/one-stop");
         let adapter = Adapter::load(&place, &Site::sample("one-stop")).unwrap();
         let workers = Workers::new(1, Duration::from_secs(5));
-        let shared = Shared::open(store, Box::new(broker), clock, vec![adapter], workers);
+        let shared = Shared::open(
+            store,
+            Box::new(broker),
+            clock,
+            vec![adapter],
+            BTreeMap::new(),
+            workers,
+        );
         Self {
             shared: Arc::new(shared.await.unwrap()),
             poison,

@@ -1,6 +1,6 @@
 //! The way back: what another system decides is done at the one-stop, by its own actions, in order and once.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
@@ -116,6 +116,7 @@ impl Province {
             adapters: folder.path().to_owned(),
             files: None,
             files_url: None,
+            province: BTreeMap::new(),
             systems: vec![
                 system(
                     "one-stop",

@@ -133,6 +133,8 @@ def cases(sound, store):
     yield name, attributes, data
     yield case("a-year-ahead", days=365)
     yield case("stranger-adapter", source=f"/{store}/cadastre")
+    # an adapter that the listening node hosts itself
+    yield case("its-listeners", source=f"/{store}/office")
     # what a newer version of the bus may say: a type, an attribute, a register and a field that nobody here knows
     name, attributes, data = case("newer", type="vn.lienthong.dossier.archived", futureattribute="1")
     data["registers"]["applicant.household"] = {**data["registers"]["applicant.person"], "value": {"members": 4}}

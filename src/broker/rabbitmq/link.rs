@@ -31,6 +31,12 @@ pub(super) struct Dial {
     young: Mutex<Instant>,
 }
 
+/// The account in an address of RabbitMQ.
+pub(in crate::broker) fn account(url: &str) -> Option<String> {
+    let uri: AMQPUri = url.parse().ok()?;
+    Some(uri.authority.userinfo.username)
+}
+
 impl Dial {
     /// # Errors
     /// The address cannot be understood, or the CA cannot be read.

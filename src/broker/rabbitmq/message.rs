@@ -54,6 +54,8 @@ pub(super) struct Accounts {
     pub(super) own_store: String,
     pub(super) own_account: String,
     pub(super) others: BTreeMap<String, String>,
+    /// Adapter → the one account that speaks for it.
+    pub(super) speakers: BTreeMap<String, String>,
 }
 
 impl Accounts {
@@ -160,6 +162,7 @@ impl Message {
         self.vouched(accounts, store_id)?;
         self.straight(&event)?;
         self.keyed(&event)?;
+        self.spoken_for(accounts, adapter)?;
         Ok(event)
     }
 
@@ -179,6 +182,23 @@ impl Message {
                 "if it is right, say so in [broker.accounts] of lienthong.toml, start the node anew and retry this; \
                  else find out who forges events",
             ))
+    }
+
+    /// Whether the account speaks for this adapter. The broker's rights by key alone do not keep one account from speaking for
+    /// another's adapter: it judges no key where one exchange hands on to another.
+    fn spoken_for(&self, accounts: &Accounts, adapter: &str) -> Result<(), Fault> {
+        let account = self.account.as_deref().unwrap_or_default();
+        match accounts.speakers.get(adapter) {
+            Some(wanted) if wanted != account => Err(Fault::new("adapter-mismatch")
+                .field("user-id")
+                .found(account)
+                .expected(format!("the account {wanted:?}, which speaks for the adapter {adapter:?}"))
+                .remedy(format!(
+                    "if the adapter has moved to another store, correct [province.adapters.{adapter}] in lienthong.toml, start \
+                     the node anew and retry this; else find out who forges events"
+                ))),
+            _ => Ok(()),
+        }
     }
 
     /// Whether it was said as it came. The broker judges the key of what is published, not the one that a queue gives to what
@@ -265,6 +285,11 @@ mod tests {
             own_store: "mine".to_owned(),
             own_account: "me".to_owned(),
             others: [("store".to_owned(), "so-tu-phap".to_owned())].into(),
+            speakers: [
+                ("one-stop".to_owned(), "so-tu-phap".to_owned()),
+                ("national-portal".to_owned(), "trung-tam".to_owned()),
+            ]
+            .into(),
         }
     }
 
@@ -288,10 +313,16 @@ mod tests {
             let unfit = message.event(&accounts()).unwrap_err();
             (unfit.fault.code, unfit.fault.field.unwrap_or_default())
         };
-        let rows: [Row<'_>; 10] = [
+        let rows: [Row<'_>; 11] = [
             ("account-missing", "user-id", &|message| message.account = None),
             ("account-mismatch", "user-id", &|message| {
                 message.account = Some("me".to_owned());
+            }),
+            // An exchange of its own before that of all: the key is as it should be.
+            ("adapter-mismatch", "user-id", &|message| {
+                let source = "/store/national-portal".to_owned();
+                message.attributes.insert("source".to_owned(), source);
+                message.key = message.key.replace("one-stop", "national-portal");
             }),
             ("key-mismatch", "routing-key", &|message| {
                 message.key = message.key.replace("one-stop", "judicial-records");

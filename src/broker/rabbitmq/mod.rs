@@ -26,6 +26,7 @@ mod topology;
 
 use consumer::Consuming;
 pub use key::bindings;
+pub(super) use link::account;
 use link::{Dial, Health, Line};
 use message::{Accounts, Message};
 use publisher::Publishing;
@@ -48,12 +49,17 @@ impl RabbitMq {
     /// The address cannot be understood, or the CA cannot be read.
     pub(super) fn new(address: &Address, subscriber: Subscriber) -> Result<Self, BrokerError> {
         let own_store = subscriber.store_id.clone();
+        let hosted = subscriber.adapters.clone();
         let dial = Dial::new(address, subscriber)?;
+        let own_account = dial.account().to_owned();
+        let mut speakers = address.speakers.clone();
+        speakers.extend(hosted.into_iter().map(|adapter| (adapter, own_account.clone())));
         Ok(Self {
             accounts: Accounts {
                 own_store,
-                own_account: dial.account().to_owned(),
+                own_account,
                 others: address.accounts.clone(),
+                speakers,
             },
             dial,
             publisher: Mutex::new(Line::new()),

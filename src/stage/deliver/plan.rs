@@ -11,7 +11,7 @@ use super::desk::Desk;
 use super::work::{Work, after};
 use super::{ask, push_of, reports};
 use crate::adapter::{Adapter, OnDoubt, Otherwise, Push, Required};
-use crate::dossier::{DossierId, Shadow};
+use crate::dossier::{DossierId, Ownership, Shadow};
 use crate::fault::Fault;
 use crate::files::Files;
 use crate::stage::{Shared, StageError};
@@ -102,13 +102,12 @@ impl Known {
             .filter(|_| reports(adapter))
             .map(|id| (adapter.name.clone(), *id))
             .collect();
-        let owns_identity =
-            |adapter: &Arc<Adapter>| adapter.owns.rights().any(|(name, _)| name == "identity");
+        let owns_identity = |(_, owns): (_, &Ownership)| owns.rights().any(|(name, _)| name == "identity");
         Ok(Self {
             replicas: shared.store.replicas(&ids).await?,
             parents: shared.store.parents(&adapter.name, &ids).await?,
             shadows: shared.store.shadows(&keys).await?,
-            identity_owned: shared.adapters.iter().any(owns_identity),
+            identity_owned: shared.rights().any(owns_identity),
             files: Arc::clone(&shared.files),
             now,
         })

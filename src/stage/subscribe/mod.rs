@@ -259,7 +259,7 @@ impl Subscribe {
 
     /// Whether the event may be merged; otherwise what is to become of it.
     fn judge(&self, event: &Event, now: Timestamp) -> InboxState {
-        let Some(adapter) = self.shared.adapter(event.adapter()) else {
+        let Some((adapter, owns)) = self.shared.rights().find(|(name, _)| *name == event.adapter()) else {
             return InboxState::Waiting(UNKNOWN_ADAPTER.to_owned());
         };
         // What we have said ourselves is what our own clock has shown.
@@ -267,7 +267,7 @@ impl Subscribe {
         if !ours && lead(event, now) > CLOCK_TOLERANCE {
             return InboxState::Waiting(CLOCK_AHEAD.to_owned());
         }
-        match dossier::judge_delta(&event.data, &adapter.name, &adapter.owns) {
+        match dossier::judge_delta(&event.data, adapter, owns) {
             Ok(()) => InboxState::Mapped,
             Err(fault) => InboxState::Refused(fault),
         }

@@ -1,6 +1,6 @@
 //! A system of `tests/peers`, started, and a node that meets it through the shipped adapters.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;
 use std::path::Path;
@@ -138,6 +138,7 @@ impl Site {
             adapters: adapters.clone(),
             files: Some(folder.path().join("files")),
             files_url: None,
+            province: BTreeMap::new(),
             systems: systems.collect(),
             environment: Arc::new(move |name| secrets.get(name).map(ToString::to_string)),
         };

@@ -1,5 +1,6 @@
 //! The parts of a node, stepped by the test: between any two steps it looks, says something or lets everything die.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -308,7 +309,7 @@ async fn open(config: &Config, clock: Arc<dyn Clock>) -> Arc<Shared> {
     let broker = broker::open(&config.broker, Subscriber::default()).unwrap();
     let workers = Workers::new(1, Duration::from_secs(5));
     store.take(true).await.unwrap();
-    let shared = Shared::open(store, broker, clock, adapters, workers).await;
+    let shared = Shared::open(store, broker, clock, adapters, BTreeMap::new(), workers).await;
     let mut shared = shared.unwrap();
     shared.files = Arc::new(Files::new(config.files.clone(), Some("https://bus.example.vn")));
     Arc::new(shared)

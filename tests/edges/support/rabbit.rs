@@ -304,6 +304,7 @@ pub(crate) fn rabbit(url: &str) -> Box<dyn Broker> {
 pub(crate) fn subscriber() -> Subscriber {
     Subscriber {
         store_id: STORE.to_owned(),
+        adapters: vec!["one-stop".to_owned()],
         keys: vec!["*.-.#".to_owned(), "one-stop.#".to_owned()],
         former: Vec::new(),
     }

@@ -7,8 +7,9 @@ use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
 use lienthong::clock::{Clock, ManualClock};
-use lienthong::config::{Config, System};
+use lienthong::config::{Agreed, Config, System};
 use lienthong::demo::SECRETS;
+use lienthong::dossier::Ownership;
 use lienthong::event::Event;
 use lienthong::node::Node;
 use lienthong::store::{Delivery, State, Store};
@@ -93,6 +94,20 @@ impl Site {
             .systems
             .push(system(name, adapter, "http://127.0.0.1:9"));
         self.restart(|_, _| {}).await
+    }
+
+    /// The node stops, and one goes on that knows what the province has agreed on of a system elsewhere.
+    pub(crate) async fn agree(mut self, name: &str, owns: Ownership) -> Self {
+        let account = "elsewhere".to_owned();
+        self.config
+            .province
+            .insert(name.to_owned(), Agreed { account, owns });
+        self.restart(|_, _| {}).await
+    }
+
+    /// What a hosted system may write.
+    pub(crate) fn rights(&self, name: &str) -> Ownership {
+        self.node.shared().adapter(name).unwrap().owns.clone()
     }
 
     /// Another node says this, and this one answers for it.
@@ -252,6 +267,7 @@ pub(super) fn configure(folder: &Path, targets: &[(&str, &str, &str)]) -> Config
         adapters: folder.join("adapters"),
         files: Some(folder.join("files")),
         files_url: None,
+        province: BTreeMap::new(),
         systems,
         environment: Arc::new(|name| Some(secret(name))),
     }
