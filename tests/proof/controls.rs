@@ -84,10 +84,11 @@ async fn target_that_commits_later_than_its_settle_time_shows_doubles() {
 }
 
 async fn search_that_lags_longer_than_the_settle_time_shows_doubles() {
-    // The manifest says less than a second; the search needs twenty to sixty, longer than any daemon needs to start.
+    // The manifest says less than a second; the search needs two to six minutes, longer than any daemon needs to start and to
+    // take over what the killed one had claimed.
     let careless = Design {
         times: Times {
-            settle_ms: 200_000,
+            settle_ms: 1_200_000,
             ..TIMES
         },
         way: Some(Way::Clear),
