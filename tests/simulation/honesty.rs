@@ -18,8 +18,8 @@ pub(crate) struct Honesty {
     confirmed: BTreeSet<String>,
     /// The last entry of each dossier that a node has, by the number that the source gave it.
     last: BTreeMap<(usize, String), i64>,
-    /// Entries, by dossier and number, that came to a node after ones that follow them, and when they did.
-    pub(crate) overtaken: BTreeMap<(String, i64), Timestamp>,
+    /// Entries, by node, dossier and number, that came there after ones that follow them, and when they did.
+    pub(crate) overtaken: BTreeMap<(usize, String, i64), Timestamp>,
     /// Broken promises.
     pub(crate) broken: Vec<String>,
 }
@@ -59,7 +59,8 @@ impl Honesty {
             let last = self.last.get(&(node, event.key.clone())).copied().unwrap_or(0);
             let late = event.entries.iter().filter(|entry| **entry < last);
             for entry in late {
-                self.overtaken.entry((event.key.clone(), *entry)).or_insert(now);
+                let place = (node, event.key.clone(), *entry);
+                self.overtaken.entry(place).or_insert(now);
             }
         }
         // Entries that came together have not overtaken each other.

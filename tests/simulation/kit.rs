@@ -1,4 +1,4 @@
-//! What all runs share: the adapters, compiled once, and an empty store, migrated once.
+//! What all runs share: the adapters, compiled once, and empty stores, migrated once.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -15,11 +15,14 @@ use crate::oracle::asked::Class;
 /// Name of the system that the dossiers come from.
 pub(crate) const SOURCE: &str = "source";
 
+/// Most nodes of a run.
+pub(crate) const NODES: usize = 2;
+
 /// What is made once.
 pub(crate) struct Kit {
     adapters: BTreeMap<String, Arc<Adapter>>,
-    /// The bytes of an empty store.
-    store: Vec<u8>,
+    /// The bytes of an empty store, for each node: stores that were copied from one would be one to the others.
+    stores: Vec<Vec<u8>>,
     folder: TempDir,
     files: AtomicU64,
 }
@@ -42,26 +45,7 @@ impl Kit {
             tempfile::tempdir()
         };
         let folder = folder.unwrap();
-        let file = folder.path().join("empty.db");
-        let runtime = runtime();
-        runtime.block_on(async {
-            drop(
-                lienthong::store::open(&format!("sqlite://{}", file.display()))
-                    .await
-                    .unwrap(),
-            );
-            // All of it into the one file that is copied.
-            let mut connection = SqliteConnectOptions::new()
-                .filename(&file)
-                .connect()
-                .await
-                .unwrap();
-            sqlx::query("pragma wal_checkpoint(truncate)")
-                .execute(&mut connection)
-                .await
-                .unwrap();
-            connection.close().await.unwrap();
-        });
+        let stores = (0..NODES).map(|number| empty_store(&folder.path().join(format!("empty-{number}.db"))));
         let names = std::fs::read_dir(adapters()).unwrap();
         let names = names.map(|entry| entry.unwrap().file_name().into_string().unwrap());
         let adapters = names
@@ -69,7 +53,7 @@ impl Kit {
             .collect();
         Self {
             adapters,
-            store: std::fs::read(&file).unwrap(),
+            stores: stores.collect(),
             folder,
             files: AtomicU64::new(0),
         }
@@ -92,11 +76,11 @@ impl Kit {
         Arc::new(load(folder.path(), name))
     }
 
-    /// An empty store of its own; the file goes with what is given back.
-    pub(crate) fn store(&self) -> StoreFile {
+    /// An empty store of its own for this node; the file goes with what is given back.
+    pub(crate) fn store(&self, node: usize) -> StoreFile {
         let number = self.files.fetch_add(1, Ordering::Relaxed);
         let file = self.folder.path().join(format!("{number}.db"));
-        std::fs::write(&file, &self.store).unwrap();
+        std::fs::write(&file, &self.stores[node]).unwrap();
         StoreFile(file)
     }
 }
@@ -127,6 +111,29 @@ pub(crate) fn runtime() -> tokio::runtime::Runtime {
         .enable_time()
         .build()
         .unwrap()
+}
+
+/// The bytes of a store that was just made in this file.
+fn empty_store(file: &Path) -> Vec<u8> {
+    runtime().block_on(async {
+        drop(
+            lienthong::store::open(&format!("sqlite://{}", file.display()))
+                .await
+                .unwrap(),
+        );
+        // All of it into the one file that is copied.
+        let mut connection = SqliteConnectOptions::new()
+            .filename(file)
+            .connect()
+            .await
+            .unwrap();
+        sqlx::query("pragma wal_checkpoint(truncate)")
+            .execute(&mut connection)
+            .await
+            .unwrap();
+        connection.close().await.unwrap();
+    });
+    std::fs::read(file).unwrap()
 }
 
 /// Name of the adapter folder of a class.

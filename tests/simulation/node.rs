@@ -1,5 +1,6 @@
 //! A node of the simulated province: the real stages over the real store, its doubles at the edges, and its death.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 
@@ -7,6 +8,7 @@ use jiff::{SignedDuration, Timestamp};
 use lienthong::adapter::Adapter;
 use lienthong::clock::{Clock, ManualClock};
 use lienthong::connector::Connector;
+use lienthong::dossier::Ownership;
 use lienthong::jq::Workers;
 use lienthong::stage::deliver::Deliver;
 use lienthong::stage::ingest::again::Again;
@@ -43,10 +45,12 @@ pub(crate) struct Ground {
 
 /// A node.
 pub(crate) struct Node {
-    number: usize,
+    pub(crate) number: usize,
     file: PathBuf,
     pub(crate) clock: ManualClock,
     adapters: Vec<Arc<Adapter>>,
+    /// What the adapters of the other nodes may write.
+    elsewhere: BTreeMap<String, Ownership>,
     /// The system behind each adapter; the source has none.
     lines: Vec<Option<SharedTarget>>,
     shared: Option<Arc<Shared>>,
@@ -161,6 +165,7 @@ impl Node {
         file: PathBuf,
         clock: ManualClock,
         adapters: Vec<(Arc<Adapter>, Option<SharedTarget>)>,
+        elsewhere: BTreeMap<String, Ownership>,
     ) -> Self {
         let (adapters, lines) = adapters.into_iter().unzip();
         Self {
@@ -168,6 +173,7 @@ impl Node {
             file,
             clock,
             adapters,
+            elsewhere,
             lines,
             shared: None,
             plain: None,
@@ -180,6 +186,11 @@ impl Node {
     /// The number of a slot among all tasks of the world.
     pub(crate) fn task(&self, slot: usize) -> Task {
         self.number * TASKS + slot
+    }
+
+    /// Whether the adapter of this system is one of its own.
+    pub(crate) fn hosts(&self, name: &str) -> bool {
+        self.adapters.iter().any(|adapter| adapter.name == name)
     }
 
     /// The parts of an open node.
@@ -205,11 +216,12 @@ impl Node {
             .iter()
             .map(|adapter| Adapter::clone(adapter))
             .collect();
+        let elsewhere = self.elsewhere.clone();
         self.starting = Some(Box::pin(async move {
             let plain: Arc<dyn Store> = Arc::from(gates.call(store::open(&url)).await?);
             let store = GapStore::new(Arc::clone(&plain), number, &gates, &honesty, control);
             let (store, port) = (Box::new(store), Box::new(port));
-            let shared = Shared::open(store, port, clock, adapters, Workers::inline()).await?;
+            let shared = Shared::open(store, port, clock, adapters, elsewhere, Workers::inline()).await?;
             Ok((shared, plain))
         }));
     }

@@ -7,6 +7,7 @@ use lienthong::adapter::Adapter;
 
 use crate::controls::Control;
 use crate::gates::Gap;
+use crate::kit::NODES;
 use crate::matrix::STAGES;
 use crate::oracle::asked::Class;
 use crate::oracle::mishap::{Mode, Roll};
@@ -18,6 +19,8 @@ pub(crate) const CLASSES: [Class; 9] = Class::ALL;
 #[derive(Debug, Clone)]
 pub(crate) struct Plan {
     pub(crate) seed: u64,
+    /// Nodes, each with a store of its own. The first one hosts the source; the targets go round, beginning with the second.
+    pub(crate) nodes: usize,
     pub(crate) targets: Vec<(Class, Mode)>,
     pub(crate) dossiers: u32,
     /// Versions of all dossiers together.
@@ -46,6 +49,7 @@ impl Plan {
     pub(crate) fn still(seed: u64, targets: Vec<(Class, Mode)>) -> Self {
         Self {
             seed,
+            nodes: 1,
             targets,
             dossiers: 0,
             versions: 0,
@@ -96,6 +100,7 @@ impl Plan {
             held: *roll.among(&[3, 10, 30, 60]),
             bad: roll.of_hundred() < 30,
             broker: roll.of_hundred() < 70,
+            nodes: if roll.of_hundred() < 30 { NODES } else { 1 },
             ..Self::still(seed, targets)
         }
     }

@@ -46,6 +46,8 @@ pub(crate) struct Bites {
     pub(crate) overtaken: u64,
     /// Words of officers at target systems.
     pub(crate) officers: u64,
+    /// Runs of several nodes.
+    pub(crate) shared: u64,
     pub(crate) turned: u64,
     pub(crate) reboots: u64,
     pub(crate) outages: u64,
@@ -67,6 +69,7 @@ impl Bites {
         self.repeated += other.repeated;
         self.overtaken += other.overtaken;
         self.officers += other.officers;
+        self.shared += other.shared;
         self.turned += other.turned;
         self.reboots += other.reboots;
         self.outages += other.outages;
@@ -87,9 +90,10 @@ impl fmt::Display for Bites {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(
             f,
-            "{} runs of {} turns: {} redeliveries, {} lost confirms, {} answers that never came, {} doubts, {} records told \
+            "{} runs ({} of them with two nodes) of {} turns: {} redeliveries, {} lost confirms, {} answers that never came, {} doubts, {} records told \
              again, {} entries brought late, {} clocks turned, {} machines started anew, {} outages, {} bad versions",
             self.runs,
+            self.shared,
             self.turns,
             self.redelivered,
             self.unconfirmed,
@@ -166,6 +170,7 @@ pub(crate) async fn finish(mut world: World) -> Report {
         runs: 1,
         turns: world.turns,
         doubts: world.ground.gates.doubts(),
+        shared: u64::from(world.nodes.len() > 1),
         turned: world.turned,
         reboots: world.reboots,
         outages: world.outages,
@@ -176,8 +181,10 @@ pub(crate) async fn finish(mut world: World) -> Report {
         let source = locked(&world.ground.source);
         (source.accepted.clone(), source.bad())
     };
+    violations.extend(differing(&world, accepted.records.keys()).await);
     for (name, (class, target)) in &world.targets {
-        let store = &world.nodes[0].shared().expect("a province at rest is up").store;
+        let host = world.host(name);
+        let store = &host.shared().expect("a province at rest is up").store;
         let mut claims = claims(store.as_ref(), name, accepted.records.keys())
             .await
             .unwrap();
@@ -196,7 +203,7 @@ pub(crate) async fn finish(mut world: World) -> Report {
             Violation::Disorder { what, place, after }
                 if *class != Class::Steps && *class != Class::StepsBlind =>
             {
-                let came = overtaken.get(&(what.clone(), *place));
+                let came = overtaken.get(&(host.number, what.clone(), *place));
                 came.is_some_and(|came| had(&target.oracle, what, *after) <= millis(*came + under_way))
             }
             _ => false,
@@ -207,7 +214,9 @@ pub(crate) async fn finish(mut world: World) -> Report {
         for claim in &claims {
             if let Stand::Parked(cause) = &claim.stand {
                 *bites.parked.entry(format!("{name} {cause}")).or_default() += 1;
-                let is_overtaken = overtaken.keys().any(|(key, _)| *key == claim.key);
+                let is_overtaken = overtaken
+                    .keys()
+                    .any(|(node, key, _)| (*node, key) == (host.number, &claim.key));
                 let is_needed = match (claim.item, cause.as_str()) {
                     (None, "refused-by-target") => bad.contains(&claim.key),
                     // Whether the dossier may be parked is judged there.
@@ -274,6 +283,26 @@ pub(crate) async fn finish(mut world: World) -> Report {
         violations,
         bites,
     }
+}
+
+/// Dossiers that the nodes do not have alike, and dossiers that one of them does not have at all.
+async fn differing<'a>(world: &World, keys: impl Iterator<Item = &'a String>) -> Vec<String> {
+    let mut differing = Vec::new();
+    for key in keys {
+        let mut dossiers = Vec::new();
+        for node in &world.nodes {
+            let store = node.plain().expect("a province at rest is up");
+            let replica = store.find_replica(key).await.unwrap();
+            dossiers.push(replica.map(|replica| replica.dossier));
+        }
+        if dossiers
+            .iter()
+            .any(|dossier| dossier.is_none() || *dossier != dossiers[0])
+        {
+            differing.push(format!("I5 replicas: the nodes have {key} as {dossiers:#?}"));
+        }
+    }
+    differing
 }
 
 /// What a class is to end with.

@@ -154,6 +154,7 @@ fn silent(bites: &Bites) -> Vec<String> {
         ("answer that never came".to_owned(), bites.unanswered),
         ("doubt".to_owned(), bites.doubts),
         ("record told again".to_owned(), bites.repeated),
+        ("second node".to_owned(), bites.shared),
         ("turned clock".to_owned(), bites.turned),
         ("machine started anew".to_owned(), bites.reboots),
         ("target away".to_owned(), bites.outages),

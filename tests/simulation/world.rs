@@ -10,7 +10,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
+use lienthong::adapter::Adapter;
 use lienthong::clock::{Clock, ManualClock};
+use lienthong::dossier::Ownership;
 
 use crate::broker::Exchange;
 use crate::gates::{Gap, Gates, Held, Task};
@@ -66,6 +68,9 @@ pub(crate) struct World {
     _files: Vec<StoreFile>,
 }
 
+/// A system of a world: its adapter, and what is behind it; the source has nothing.
+type System = (Arc<Adapter>, Option<SharedTarget>);
+
 /// What the scheduler can do next.
 #[derive(Debug, Clone)]
 pub(crate) enum Turn {
@@ -96,7 +101,7 @@ struct Stock {
 }
 
 impl World {
-    /// The world of a plan, its node about to start.
+    /// The world of a plan, its nodes about to start.
     pub(crate) fn new(kit: &'static Kit, plan: Plan) -> Self {
         fastrand::seed(plan.seed);
         let start: Timestamp = "2026-03-06T02:00:00Z".parse().unwrap();
@@ -108,7 +113,7 @@ impl World {
         );
         gates.tell_time(start);
         let honesty = Arc::default();
-        let exchange = Exchange::new(1, &honesty, Roll::new(plan.seed, "broker"));
+        let exchange = Exchange::new(plan.nodes, &honesty, Roll::new(plan.seed, "broker"));
         if !plan.broker {
             locked(&exchange).calm();
         }
@@ -121,8 +126,9 @@ impl World {
             control: plan.control,
         };
         let mut targets = BTreeMap::new();
-        let mut adapters = vec![(kit.adapter(SOURCE), None)];
-        for (class, mode) in &plan.targets {
+        let mut hosted: Vec<Vec<System>> = vec![Vec::new(); plan.nodes];
+        hosted[0].push((kit.adapter(SOURCE), None));
+        for (place, (class, mode)) in plan.targets.iter().enumerate() {
             let name = name_of(*class);
             let adapter = plan
                 .adapters
@@ -134,18 +140,31 @@ impl World {
                 settle_ms: whole_millis(adapter.connection.settle),
             };
             let target = Target::new(Oracle::new(plan.seed, *class, *mode, times));
-            adapters.push((adapter, Some(Arc::clone(&target))));
+            hosted[(place + 1) % plan.nodes].push((adapter, Some(Arc::clone(&target))));
             targets.insert(name, (*class, target));
         }
-        let file = kit.store();
-        let mut node = Node::new(0, file.path().to_owned(), ManualClock::new(start), adapters);
-        node.start(&ground);
+        let files: Vec<StoreFile> = (0..plan.nodes).map(|node| kit.store(node)).collect();
+        let rights: BTreeMap<String, Ownership> = hosted
+            .iter()
+            .flatten()
+            .map(|(adapter, _)| (adapter.name.clone(), adapter.owns.clone()))
+            .collect();
+        let nodes = hosted.into_iter().zip(&files).enumerate();
+        let nodes = nodes.map(|(number, (adapters, file))| {
+            let mut elsewhere = rights.clone();
+            elsewhere.retain(|name, _| adapters.iter().all(|(adapter, _)| adapter.name != *name));
+            let (file, clock) = (file.path().to_owned(), ManualClock::new(start));
+            let mut node = Node::new(number, file, clock, adapters, elsewhere);
+            node.start(&ground);
+            node
+        });
+        let nodes = nodes.collect();
         Self {
             roll: Roll::new(plan.seed, "turns"),
             aim: plan.aim,
             plan,
             ground,
-            nodes: vec![node],
+            nodes,
             targets,
             trace: Vec::new(),
             turns: 0,
@@ -155,7 +174,7 @@ impl World {
             outages: 0,
             unacceptable: 0,
             seen: Vec::new(),
-            _files: vec![file],
+            _files: files,
         }
     }
 
@@ -207,16 +226,15 @@ impl World {
             turns.push((4, Turn::News));
         }
         if stock.deaths > 0 {
-            let likely = match self.aim {
-                Some(aim) if self.is_at(aim) => AIMED,
-                Some(_) => 0,
-                None => 1,
+            let (likely, node) = match self.aim {
+                Some(aim) => self.who_is_at(aim).map_or((0, 0), |node| (AIMED, node)),
+                None => (1, self.some_node()),
             };
-            turns.push((likely, Turn::Die(0)));
+            turns.push((likely, Turn::Die(node)));
         }
         if stock.turned > 0 {
             let by = *self.roll.among(&[TURNED, -TURNED]);
-            turns.push((1, Turn::SetClock(0, by)));
+            turns.push((1, Turn::SetClock(self.some_node(), by)));
         }
         if stock.outages > 0 {
             let names: Vec<String> = self.targets.keys().cloned().collect();
@@ -227,11 +245,29 @@ impl World {
         }
     }
 
-    /// Whether this stage is held at this gap.
-    fn is_at(&self, (stage, gap): (&str, Gap)) -> bool {
+    /// The node of which this stage is held at this gap, if there is one.
+    fn who_is_at(&self, (stage, gap): (&str, Gap)) -> Option<usize> {
         let held = self.ground.gates.held().into_iter();
         let mut held = held.filter(|held| held.gap == gap);
-        held.any(|held| self.name_of(held.task).split(' ').next() == Some(stage))
+        let held = held.find(|held| self.name_of(held.task).split(' ').next() == Some(stage))?;
+        Some(held.task / TASKS)
+    }
+
+    /// Any node. Where there is only one, no chance is spent on it.
+    fn some_node(&mut self) -> usize {
+        let last = self.nodes.len() - 1;
+        match last {
+            0 => 0,
+            last => usize::try_from(self.roll.between(0, last as u64)).unwrap_or(0),
+        }
+    }
+
+    /// The node that hosts the adapter of this system.
+    pub(crate) fn host(&self, name: &str) -> &Node {
+        let mut nodes = self.nodes.iter();
+        nodes
+            .find(|node| node.hosts(name))
+            .expect("somebody hosts each system")
     }
 
     /// Goes on in the same weather, in any order, until `enough` or nothing is left to do; whether it came to that.
@@ -527,8 +563,8 @@ impl World {
         self.nodes[node].start(&self.ground);
     }
 
-    fn turn_clock(&mut self, node: usize, by: SignedDuration) {
-        let node = &mut self.nodes[node];
+    fn turn_clock(&mut self, number: usize, by: SignedDuration) {
+        let node = &mut self.nodes[number];
         let turned = node.clock.now().saturating_add(by).unwrap_or(Timestamp::MAX);
         node.clock.set(turned);
         self.turned += 1;
@@ -536,7 +572,7 @@ impl World {
         for slot in &mut node.slots {
             slot.forget_idle();
         }
-        self.note(&format!("the clock is turned by {by:#}"));
+        self.note(&format!("the clock of node {number} is turned by {by:#}"));
     }
 
     /// Checks what holds at every moment, from what everybody can see.
@@ -551,11 +587,11 @@ impl World {
             let inbox = counts.inbox.iter().filter(|(adapter, ..)| adapter == SOURCE);
             let records: i64 = inbox.map(|(_, _, count)| *count).sum();
             let records = u64::try_from(records).unwrap_or(0);
-            if records < answers || records > tellings {
+            if node.hosts(SOURCE) && (records < answers || records > tellings) {
                 let told = format!("{answers} records were answered, {tellings} told, {records} are kept");
                 self.seen.push(format!("I8 conservation: {told}"));
             }
-            for name in self.targets.keys() {
+            for name in self.targets.keys().filter(|name| node.hosts(name)) {
                 let rows = counts.deliveries.iter();
                 let rows = rows.filter(|(adapter, push, ..)| adapter == name && push == "dossier");
                 let rows: i64 = rows.map(|(.., count)| *count).sum();
@@ -573,7 +609,7 @@ impl World {
         }
     }
 
-    /// The slot of a stage, for one that each adapter has that of this adapter.
+    /// The slot of a stage of the first node, for one that each adapter has that of this adapter.
     pub(crate) fn slot_of(&self, stage: &str, adapter: &str) -> usize {
         let of_adapter = format!("{stage} {adapter}");
         let mut slots = self.nodes[0].slots.iter();
