@@ -1,5 +1,6 @@
 //! Everything an oracle was told, in a file: enough to have it again.
 
+use std::collections::BTreeSet;
 use std::fs::{File, OpenOptions};
 use std::io::{Read, Seek, SeekFrom, Write};
 use std::path::Path;
@@ -37,6 +38,12 @@ pub(crate) enum Told {
     Restore { back_ms: u64 },
     /// Somebody there types a record in, or changes it.
     ByHand { record: Value },
+    /// Answers come so much later from now on.
+    Hold { by_ms: u64 },
+    /// The end of this request is about to be on the wire, an answer or a cut; or its caller has hung up.
+    Ended { request: u64 },
+    /// The process begins, or begins anew after its death: who waited for an answer gets none.
+    Begin,
     /// Nothing: time has passed.
     Tick,
 }
@@ -53,6 +60,12 @@ pub(crate) struct Journal {
     file: File,
     oracle: Oracle,
     now_ms: u64,
+    /// How much later than it could the system answers.
+    hold_ms: u64,
+    /// Writing requests whose caller waits for the end.
+    open: BTreeSet<u64>,
+    /// How many of them the last death has cut off.
+    cut: usize,
 }
 
 impl Journal {
@@ -75,6 +88,9 @@ impl Journal {
             file,
             oracle: Oracle::new(plan.seed, plan.class, plan.mode, plan.times),
             now_ms: 0,
+            hold_ms: 0,
+            open: BTreeSet::new(),
+            cut: 0,
         };
         for line in lines {
             journal.act(line.now_ms, line.told);
@@ -113,10 +129,22 @@ impl Journal {
                 path,
                 query,
                 body,
-            } => return Some(self.oracle.call(now_ms, &method, &path, &query, &body)),
-            Told::Calm => self.oracle.calm(),
+            } => {
+                let reaction = self.oracle.call(now_ms, &method, &path, &query, &body);
+                if method != "GET" {
+                    self.open.insert(self.oracle.requests());
+                }
+                return Some(reaction);
+            }
+            Told::Calm => {
+                self.oracle.calm();
+                self.hold_ms = 0;
+            }
             Told::Restore { back_ms } => self.oracle.restore(now_ms, back_ms),
             Told::ByHand { record } => self.oracle.by_hand(now_ms, record),
+            Told::Hold { by_ms } => self.hold_ms = by_ms,
+            Told::Ended { request } => drop(self.open.remove(&request)),
+            Told::Begin => self.cut = std::mem::take(&mut self.open).len(),
             Told::Tick => self.oracle.tick(now_ms),
         }
         None
@@ -125,6 +153,21 @@ impl Journal {
     /// The oracle, to be looked into only.
     pub(crate) fn into_oracle(self) -> Oracle {
         self.oracle
+    }
+
+    /// How much later than it could the system answers.
+    pub(crate) fn hold_ms(&self) -> u64 {
+        self.hold_ms
+    }
+
+    /// How many writing requests wait for their end.
+    pub(crate) fn open_calls(&self) -> usize {
+        self.open.len()
+    }
+
+    /// How many writing requests the last death has cut off: begun, and nothing of their end on the wire.
+    pub(crate) fn cut_calls(&self) -> usize {
+        self.cut
     }
 
     /// The oracle as it stands.

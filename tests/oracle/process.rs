@@ -38,7 +38,8 @@ async fn main() {
     let mut arguments = std::env::args().skip(1);
     let file = arguments.next().map(PathBuf::from);
     let port: u16 = arguments.next().map_or(0, |port| port.parse().unwrap());
-    let journal = Journal::open(&file.expect("usage: oracle JOURNAL [PORT]")).unwrap();
+    let mut journal = Journal::open(&file.expect("usage: oracle JOURNAL [PORT]")).unwrap();
+    journal.tell(now_ms(), Told::Begin).unwrap();
     let shared: Shared = Arc::new(Mutex::new(journal));
     let listener = TcpListener::bind(("127.0.0.1", port)).await.unwrap();
     let admin = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -96,6 +97,8 @@ async fn books(State(shared): State<Shared>) -> Json<Value> {
         "entries": oracle.entries().len(),
         "late": oracle.next_late_ms().is_some(),
         "bitten": oracle.bitten(),
+        "open": journal.open_calls(),
+        "cut": journal.cut_calls(),
     }))
 }
 
@@ -108,31 +111,44 @@ async fn serve(mut stream: TcpStream, shared: Shared) -> std::io::Result<()> {
             query: request.query,
             body: request.body,
         };
-        let reaction = shared.lock().unwrap().tell(now_ms(), told)?;
-        match reaction.expect("a call has a reaction") {
+        let (reaction, request, hold_ms) = {
+            let mut journal = shared.lock().unwrap();
+            let reaction = journal.tell(now_ms(), told)?;
+            (reaction, journal.oracle().requests(), journal.hold_ms())
+        };
+        let reaction = reaction.expect("a call has a reaction");
+        let stays = match &reaction {
+            Reaction::Answer { after_ms, .. }
+            | Reaction::Cut { after_ms }
+            | Reaction::CutInBody { after_ms, .. } => stays(&mut stream, after_ms + hold_ms).await,
+            Reaction::Silence => {
+                wire::wait_for_the_end(&mut stream).await.ok();
+                false
+            }
+        };
+        // Before a byte of it is on the wire: what is not written down here was certainly not answered.
+        shared.lock().unwrap().tell(now_ms(), Told::Ended { request })?;
+        match reaction {
             Reaction::Answer {
                 status,
                 headers,
                 body,
-                after_ms,
-            } => {
-                sleep(Duration::from_millis(after_ms)).await;
-                wire::answer(&mut stream, status, &headers, &body).await?;
-            }
-            Reaction::Cut { after_ms } => {
-                sleep(Duration::from_millis(after_ms)).await;
-                return Ok(());
-            }
-            Reaction::CutInBody {
-                status,
-                body,
-                after_ms,
-            } => {
-                sleep(Duration::from_millis(after_ms)).await;
+                ..
+            } if stays => wire::answer(&mut stream, status, &headers, &body).await?,
+            Reaction::CutInBody { status, body, .. } if stays => {
                 return wire::begin_to_answer(&mut stream, status, &body).await;
             }
-            Reaction::Silence => return wire::wait_for_the_end(&mut stream).await,
+            _ => return Ok(()),
         }
     }
     Ok(())
+}
+
+/// Lets so much time pass; whether the caller has waited for it.
+async fn stays(stream: &mut TcpStream, ms: u64) -> bool {
+    tokio::select! {
+        () = sleep(Duration::from_millis(ms)) => true,
+        // A caller that resets the connection has hung up, too.
+        _ = wire::wait_for_the_end(stream) => false,
+    }
 }

@@ -66,12 +66,14 @@ impl Target {
         })
     }
 
-    /// Killed in the middle of whatever it does, and started again on its books, at the same address.
-    pub(crate) async fn die_and_come_back(&mut self) -> Result<(), String> {
+    /// Killed in the middle of whatever it does, and started again on its books, at the same address. How many writing
+    /// requests it had begun whose caller was still waiting.
+    pub(crate) async fn die_and_come_back(&mut self) -> Result<u64, String> {
         self.process.kill();
         let port = self.url.rsplit_once(':').map(|(_, port)| port.to_owned());
         *self = Self::spawn(self.journal.clone(), port.as_deref()).await?;
-        Ok(())
+        let cut = self.books().await?["cut"].as_u64();
+        cut.ok_or_else(|| "books that do not say what was cut off".to_owned())
     }
 
     /// Tells it something that is no request.
@@ -89,7 +91,7 @@ impl Target {
     }
 
     /// How its books stand: `requests`, `rows` as key and version, how many `entries`, whether a `late` commit is to come,
-    /// how often each mishap has `bitten`.
+    /// how often each mishap has `bitten`, how many writing requests are `open` and how many its last death has `cut` off.
     pub(crate) async fn books(&self) -> Result<Value, String> {
         let answer = self.http.get(format!("{}/books", self.admin)).send().await;
         let answer = answer.map_err(|error| error.to_string())?;
