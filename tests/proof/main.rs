@@ -26,6 +26,7 @@ mod demo;
 mod judge;
 mod many;
 mod matrix;
+mod migrations;
 mod model;
 mod node;
 mod proxy;

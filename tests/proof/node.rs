@@ -176,6 +176,51 @@ impl Node {
         Ok(false)
     }
 
+    /// Killed, and left so.
+    pub(crate) async fn fall(&mut self) -> Result<(), String> {
+        self.strike(Blow::Kill);
+        self.fallen().await
+    }
+
+    /// Waits until it was killed by the blow that was meant for it; it is left so.
+    pub(crate) async fn fallen(&mut self) -> Result<(), String> {
+        let end = until("the daemon is killed", async || self.process.ended()).await?;
+        if std::os::unix::process::ExitStatusExt::signal(&end) != Some(Signal::KILL.as_raw()) {
+            return Err(format!(
+                "the daemon ended by itself, {end}\n{}",
+                tail(&self.log())
+            ));
+        }
+        self.address.set(None);
+        self.kills += 1;
+        Ok(())
+    }
+
+    /// Starts one that has fallen, with this fail point armed. Whether it comes to listen: not if it ends before that, or
+    /// stands where somebody who looks wants it to be struck.
+    pub(crate) async fn rises(
+        &mut self,
+        failpoint: Option<&str>,
+        is_to_fall: impl Fn() -> bool,
+    ) -> Result<bool, String> {
+        self.before = self.log();
+        self.process = spawn(&self.folder, failpoint);
+        let rises = until("it falls or listens", async || {
+            let falls = is_to_fall() || self.process.ended().is_some();
+            let listens = || self.process.log().contains("webhooks on ");
+            if falls {
+                Some(false)
+            } else {
+                listens().then_some(true)
+            }
+        });
+        let rises = rises.await?;
+        if rises {
+            self.listening().await?;
+        }
+        Ok(rises)
+    }
+
     /// Killed, and started again while something that it needs is away: when it has said so twice, that comes back.
     ///
     /// # Errors

@@ -64,7 +64,8 @@ pub(crate) async fn connect(url: &str) -> PgConnection {
     PgConnection::connect_with(&options).await.unwrap()
 }
 
-pub(super) async fn run(url: &str, sql: &str) {
+/// Runs a statement there.
+pub(crate) async fn run(url: &str, sql: &str) {
     let mut connection = connect(url).await;
     sqlx::raw_sql(AssertSqlSafe(sql.to_owned()))
         .execute(&mut connection)

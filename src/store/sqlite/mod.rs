@@ -30,6 +30,7 @@ use super::{
 use crate::clock::{Anchor, Clock, Steady};
 use crate::dossier::{DossierId, Hlc, Shadow, fold_code};
 use crate::event::Event;
+use crate::failpoint;
 
 mod decide;
 mod delivery;
@@ -87,13 +88,7 @@ impl Sqlite {
             .acquire_timeout(WRITER_TIMEOUT)
             .connect_with(options.clone())
             .await?;
-        migrator(&MIGRATIONS)
-            .run(&writer)
-            .await
-            .map_err(|error| match error {
-                MigrateError::VersionMissing(version) => StoreError::Newer(version),
-                other => StoreError::Migration(other),
-            })?;
+        migrate(&writer).await?;
         let readers = SqlitePoolOptions::new()
             .max_connections(4)
             .acquire_timeout(WRITER_TIMEOUT)
@@ -117,6 +112,21 @@ impl Sqlite {
             _lock: lock,
         })
     }
+}
+
+/// Brings the tables up to date, each migration in a transaction of its own. `writer` has one connection.
+async fn migrate(writer: &SqlitePool) -> Result<(), StoreError> {
+    // whether a migration is there or not is decided by nothing but its commit
+    writer.acquire().await?.lock_handle().await?.set_commit_hook(|| {
+        failpoint::pass("migrate-before-commit");
+        true
+    });
+    let migrated = migrator(&MIGRATIONS).run(writer).await;
+    writer.acquire().await?.lock_handle().await?.remove_commit_hook();
+    migrated.map_err(|error| match error {
+        MigrateError::VersionMissing(version) => StoreError::Newer(version),
+        other => StoreError::Migration(other),
+    })
 }
 
 /// Creates the file, for its owner only: it holds what citizens have handed in. Locks it against a second process, whose
