@@ -28,6 +28,8 @@ pub(crate) struct Report {
     pub(crate) trace: Vec<String>,
     /// What must not be, each with the number of its invariant; empty in good order.
     pub(crate) violations: Vec<String>,
+    /// What the ledger says at the end, by system.
+    pub(crate) claims: BTreeMap<String, Vec<Claim>>,
     pub(crate) bites: Bites,
 }
 
@@ -182,6 +184,7 @@ pub(crate) async fn finish(mut world: World) -> Report {
         (source.accepted.clone(), source.bad())
     };
     violations.extend(differing(&world, accepted.records.keys()).await);
+    let mut said = BTreeMap::new();
     for (name, (class, target)) in &world.targets {
         let host = world.host(name);
         let store = &host.shared().expect("a province at rest is up").store;
@@ -226,7 +229,7 @@ pub(crate) async fn finish(mut world: World) -> Report {
                     _ => false,
                 };
                 if !is_needed && !may_park(*class, mode, claim.item).contains(&cause.as_str()) {
-                    violations.push(format!("{name}: I1 parked without need: {claim:?}"));
+                    violations.push(without_need(name, claim));
                 }
             }
         }
@@ -250,6 +253,8 @@ pub(crate) async fn finish(mut world: World) -> Report {
         }
         bites.unanswered += target.unanswered;
         violations.extend(target.seen.iter().map(|seen| format!("{name}: {seen}")));
+        drop(target);
+        said.insert(name.clone(), claims);
     }
     let mut done = Vec::new();
     for (name, (_, target)) in &world.targets {
@@ -281,6 +286,7 @@ pub(crate) async fn finish(mut world: World) -> Report {
         plan: world.plan.clone(),
         trace: std::mem::take(&mut world.trace),
         violations,
+        claims: said,
         bites,
     }
 }
@@ -303,6 +309,11 @@ async fn differing<'a>(world: &World, keys: impl Iterator<Item = &'a String>) ->
         }
     }
     differing
+}
+
+/// What is said of a claim to have been parked where nobody could know why.
+pub(crate) fn without_need(name: &str, claim: &Claim) -> String {
+    format!("{name}: I1 parked without need: {claim:?}")
 }
 
 /// What a class is to end with.
