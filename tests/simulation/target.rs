@@ -9,7 +9,7 @@ use jiff::{SignedDuration, Timestamp};
 use lienthong::adapter::{Failure, Request};
 use lienthong::clock::{Clock, ManualClock};
 use lienthong::connector::{Reply, Transport};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::gates::{Gap, Gates};
 use crate::officer::set_back;
@@ -20,6 +20,8 @@ pub(crate) struct Target {
     pub(crate) oracle: Oracle,
     /// Nobody answers.
     pub(crate) down: bool,
+    /// It takes nothing from us: every call is answered with 403.
+    pub(crate) shut: bool,
     /// How slow its clock is.
     pub(crate) behind: SignedDuration,
     pub(crate) calls: Vec<Call>,
@@ -43,7 +45,7 @@ pub(crate) struct Call {
     pub(crate) method: String,
     /// Key of the record that it is about; empty for a call about none or several.
     pub(crate) about: String,
-    /// It found nobody.
+    /// It found nobody, or nobody who would take it.
     pub(crate) refused: bool,
 }
 
@@ -59,6 +61,7 @@ impl Target {
         Arc::new(Mutex::new(Self {
             oracle,
             down: false,
+            shut: false,
             behind: SignedDuration::ZERO,
             calls: Vec::new(),
             writes: 0,
@@ -155,19 +158,28 @@ impl Transport for Line {
         let _open = Open::new(&self.target, written(&request.method, &body));
         let reaction = {
             let mut target = locked(&self.target);
-            let refused = target.down;
+            let refused = target.down || target.shut;
             target.calls.push(Call {
                 at: sent,
                 method: request.method.clone(),
                 about: about(&query, &body),
                 refused,
             });
-            if refused {
+            if target.down {
                 return Err(Failure::NotConnected("nobody listens".to_owned()));
             }
             target.writes += u64::from(request.method != "GET");
             let (method, behind) = (&request.method, target.behind);
-            let mut reaction = target.oracle.call(millis(sent), method, &path, &query, &body);
+            let mut reaction = if target.shut {
+                Reaction::Answer {
+                    status: 403,
+                    headers: Vec::new(),
+                    body: json!({"code": "403", "message": "tài khoản đã bị khóa"}),
+                    after_ms: 1,
+                }
+            } else {
+                target.oracle.call(millis(sent), method, &path, &query, &body)
+            };
             if let Reaction::Answer { body, .. } = &mut reaction {
                 set_back(body, behind);
             }

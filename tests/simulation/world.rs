@@ -361,6 +361,7 @@ impl World {
             let mut target = locked(target);
             target.oracle.calm();
             target.down = false;
+            target.shut = false;
         }
     }
 
