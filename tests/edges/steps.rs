@@ -12,6 +12,7 @@ on_both_stores! {
     action_whose_end_nobody_saw_is_looked_at_and_repeated_only_if_it_did_not_take_effect
     target_that_takes_an_action_and_does_not_move_is_asked_again_when_it_must_show_and_then_left_to_a_person
     target_that_shows_late_what_it_did_is_not_told_again
+    target_that_shows_late_what_it_did_is_not_told_again_in_other_words
     action_that_is_refused_parks_the_dossier_and_the_next_version_asks_and_tries_again
     target_whose_officers_went_ahead_is_asked_and_never_taken_back
     dossier_that_stands_twice_in_the_target_is_for_a_person
@@ -246,6 +247,38 @@ async fn target_that_shows_late_what_it_did_is_not_told_again() {
     target.serve("/stand", |records, _| {
         let next = records[0]["next"].clone();
         records[0]["state"] = next;
+        (200, json!({"code": "0", "result": records}))
+    });
+    bench.advance(90);
+    bench.work("office").await;
+    assert_eq!(one(&bench).await.state, State::Applied);
+    assert_eq!(told(&target), ["accepted"]);
+}
+
+/// The dossier has changed meanwhile, and with it what would be told.
+async fn target_that_shows_late_what_it_did_is_not_told_again_in_other_words() {
+    let target = Target::start().await;
+    office(&target);
+    let manifest = format!("{MANIFEST}{ACTIONS}");
+    let (plain, worded) = ("to: .}", "to: ., text: $dossier.summary}");
+    assert!(manifest.contains(plain), "the manifest has {plain}");
+    let manifest = manifest.replace(plain, worded);
+    let bench = Bench::open(&[("office", &manifest, &target.url)]).await;
+    target.serve("/act", |records, body| {
+        records[0]["next"] = body["to"].clone();
+        (200, json!({"code": "0"}))
+    });
+    bench.tell(&at(2, 0)).await;
+    bench.step("office").await;
+    bench.step("office").await;
+    assert_eq!(told(&target), ["accepted"]);
+    bench.tell(&at(2, 1)).await;
+    let settle = bench.now() + SignedDuration::from_secs(90);
+    assert_eq!(bench.work("office").await, Some(settle));
+    assert_eq!(target.paths(), ["/stand", "/act", "/stand"]);
+
+    target.serve("/stand", |records, _| {
+        records[0]["state"] = records[0]["next"].clone();
         (200, json!({"code": "0", "result": records}))
     });
     bench.advance(90);

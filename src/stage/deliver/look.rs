@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use super::end::{Settled, held, taken, unsettled};
 use super::work::Work;
-use super::{PLANNED, push_of};
+use super::{PLANNED, push_of, steps};
 use crate::adapter::{Adapter, Decision, Verdict, Word};
 use crate::connector::Exchange;
 use crate::dossier::fold_code;
@@ -93,8 +93,16 @@ pub(super) async fn looked(
             // Nothing else was said to it meanwhile: if it moved, the action has moved it.
             let stood = row.target_state.as_ref().filter(|_| doubted);
             took_effect = stood.map(|stood| *stood != state);
+            let has_moved = row.target_state.as_ref() != Some(&state);
             row.target_state = Some(state);
             row.remote = remote.or(row.remote.take());
+            // Where it really stands, and what is right to do next, is not known before what it was told last shows.
+            let told = row.native_hash.is_some() && !doubted && !has_moved;
+            let settle = push_of(adapter, &row.push).map_or(adapter.connection.settle, |push| push.settle);
+            if let Some(shows) = steps::shows_later(row, settle).filter(|_| told) {
+                row.presence = Presence::Unknown;
+                row.state = State::BackingOff { next: shows.max(now) };
+            }
         }
         Err(fault) if fault.code == "duplicate-in-target" => row.state = held(fault),
         Err(fault) => {

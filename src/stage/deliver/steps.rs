@@ -1,5 +1,8 @@
 //! A target that takes actions, not states, is led one action at a time, each an intent of its own.
 
+use std::time::Duration;
+
+use jiff::Timestamp;
 use serde_json::Value;
 
 use super::desk::Desk;
@@ -8,6 +11,12 @@ use super::work::{Way, intent};
 use crate::adapter::{OnDoubt, Step, Steps};
 use crate::fault::Fault;
 use crate::store::{Delivery, Presence, State};
+
+/// When what the target was told last must show, if it was asked how it stands before that.
+pub(super) fn shows_later(row: &Delivery, settle: Duration) -> Option<Timestamp> {
+    let shows = row.recent.last()?.at + settle;
+    (row.looked < Some(shows)).then_some(shows)
+}
 
 impl Desk<'_> {
     /// The next action of a target that takes actions. Where it can be asked how it stands, it is asked before each of
@@ -78,9 +87,7 @@ impl Desk<'_> {
     /// show, then a person has to look.
     fn without_effect(&self, mut row: Delivery) -> Plan {
         row.presence = Presence::Unknown;
-        let settle = self.push.settle;
-        let shows = row.recent.last().map(|sent| sent.at + settle);
-        if let Some(shows) = shows.filter(|shows| row.looked < Some(*shows)) {
+        if let Some(shows) = shows_later(&row, self.push.settle) {
             let next = shows.max(self.now);
             return Plan::write(row, self.replica.version, State::BackingOff { next });
         }
