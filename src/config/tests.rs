@@ -184,3 +184,54 @@ fn faults_of_a_site_name_its_own_file_and_setting() {
         ]
     );
 }
+
+fn with_province(account: &str, owns: &str) -> Vec<String> {
+    let text = format!(
+        "[store]\nurl = \"sqlite:x\"\n[broker]\nurl = \"amqp://trung-tam@mq.example.vn/lienthong\"\n[adapters]\nfolder = \"a\"\n\
+         [adapter.population]\n[province.adapters.population]\naccount = \"{account}\"\nowns = {owns}\n\
+         [province.adapters.office]\naccount = \"so\"\nowns = {{ status = \"always\" }}\n"
+    );
+    let mut config = match Config::parse("lienthong.toml", text) {
+        Ok(config) => config,
+        Err(faults) => return faults.iter().map(ToString::to_string).collect(),
+    };
+    config.adapters = Path::new(env!("CARGO_MANIFEST_DIR")).join("adapters");
+    config.environment = Arc::new(|name| Some(name.to_lowercase()));
+    match config.resolve() {
+        Ok(resolved) => {
+            let elsewhere = resolved.elsewhere.keys().map(String::as_str);
+            assert_eq!(
+                elsewhere.collect::<Vec<_>>(),
+                ["office"],
+                "what it hosts is not elsewhere"
+            );
+            assert_eq!(resolved.broker.speakers["office"], "so");
+            Vec::new()
+        }
+        Err(faults) => faults.iter().map(ToString::to_string).collect(),
+    }
+}
+
+#[test]
+fn agreement_of_the_province_that_this_node_breaks_is_told_with_its_line_or_its_field() {
+    let sound = r#"{ identity = "always" }"#;
+    assert_eq!(with_province("trung-tam", sound), [""; 0]);
+    let told = with_province("so-tu-phap", r#"{ status = "always" }"#);
+    assert_eq!(
+        told,
+        [
+            "lienthong.toml: [province-differs] province.adapters.population.account: found \"so-tu-phap\"; expected \
+             \"trung-tam\", the account of this node, which hosts the adapter; next take out [adapter.population] if another \
+             node hosts it; else correct the account, on every node",
+            "lienthong.toml: [province-differs] province.adapters.population.owns: found other rights than in adapter.toml; \
+             expected the same: {\"identity\":\"always\"}; next correct one of the two; what stands here has to be the same \
+             on every node",
+        ]
+    );
+    let told = with_province("trung-tam", r#"{ identiti = "always" }"#);
+    assert_eq!(told.len(), 1);
+    assert!(
+        told[0].starts_with("lienthong.toml:10: [unknown-name] province.adapters.population.owns.identiti"),
+        "{told:?}"
+    );
+}
