@@ -369,8 +369,13 @@ async fn daemon_repairs_what_it_has_on_the_broker_and_says_again_what_was_not_co
     for n in 1..=DOSSIERS {
         match n {
             5 => {
-                // the node's own queues, while it runs
-                for queue in private.0.queues().await {
+                // the node's own queues, while it runs; what lists them is a little behind
+                let queues = until("both queues are listed", async || {
+                    let queues = private.0.queues().await;
+                    (queues.len() == 2).then_some(queues)
+                })
+                .await;
+                for queue in queues {
                     private.0.remove_queue(&queue).await;
                     removed += 1;
                 }
