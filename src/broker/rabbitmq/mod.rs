@@ -5,6 +5,7 @@
 //! everything up again; how often that is tried is for the stage that asks. Nothing here waits without a limit, and no
 //! task of ours runs beside the stages.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex as Cell, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -42,6 +43,8 @@ pub(super) struct RabbitMq {
     consumer: Mutex<Line<Consuming>>,
     publishing: Cell<Health>,
     consuming: Cell<Health>,
+    /// The queue was gone and was set up anew.
+    replaced: AtomicBool,
 }
 
 impl RabbitMq {
@@ -66,6 +69,7 @@ impl RabbitMq {
             consumer: Mutex::new(Line::new()),
             publishing: Cell::default(),
             consuming: Cell::default(),
+            replaced: AtomicBool::new(false),
         })
     }
 
@@ -93,6 +97,11 @@ impl RabbitMq {
         limit: usize,
     ) -> Result<Vec<Received>, BrokerError> {
         line.may_open()?;
+        // Where a queue is deleted and declared again in no time, the broker does not always end the subscription to the
+        // old one, and brings to it what nobody hears.
+        if self.replaced.swap(false, Ordering::SeqCst) {
+            line.live = None;
+        }
         if line.live.is_none() {
             line.opened(Consuming::open(&self.dial).await?);
         }
@@ -132,6 +141,9 @@ impl Broker for RabbitMq {
         let published = self.try_publish(&mut line, &events, &mut confirmed).await;
         held(&self.publishing).trouble = published.as_ref().err().cloned();
         if let Err(error) = published {
+            if matches!(error, BrokerError::Unroutable { .. }) {
+                self.replaced.store(true, Ordering::SeqCst);
+            }
             // A connection on which an event came back, was refused or waits is as good as before.
             let sound = matches!(
                 error,
