@@ -84,7 +84,7 @@ fn intent_that_is_not_written_doubles() {
 
 #[test]
 fn doubt_that_is_not_waited_out_doubles_or_goes_back() {
-    let violations = noticed(Control::NoSettle, Class::Keyed, Mode::Mixed { percent: 25 });
+    let violations = noticed(Control::NoSettle, Class::Keyed, LATE);
     assert!(
         names(&violations, "I2 doubled") || names(&violations, "I3 stale"),
         "{violations:#?}"
