@@ -369,8 +369,8 @@ async fn daemon_repairs_what_it_has_on_the_broker_and_says_again_what_was_not_co
     for n in 1..=DOSSIERS {
         match n {
             5 => {
-                // the node's own queues, while it runs; what lists them is a little behind
-                let queues = until("both queues are listed", async || {
+                // the node's own queues, while it runs; it takes webhooks before it has set them up
+                let queues = until("both queues are there", async || {
                     let queues = private.0.queues().await;
                     (queues.len() == 2).then_some(queues)
                 })
