@@ -28,6 +28,12 @@ const VERSIONS: i64 = 3;
 /// How often it begins with others, while it waits for every fault to bite.
 const PATIENCE: u32 = 16;
 
+/// How often a cell is run in which a fault never bit, each time with other chances. It proves nothing until all have.
+const TRIES: u64 = 3;
+
+/// How far the seeds of these runs lie apart: farther than those of the cells.
+const APART: u64 = 1_000_000;
+
 /// What a cell has shown.
 pub(crate) struct Shown {
     services: String,
@@ -87,34 +93,48 @@ fn may_park(class: Class, trouble: Trouble, claim: &Claim, cause: &str) -> bool 
     }
 }
 
-/// Runs it.
+/// Runs it; once more where a fault never bit and nothing else was wrong.
 ///
 /// # Errors
 /// Everything that was not as it should be, with all that is needed to run the cell alone.
 pub(crate) async fn run(cell: Cell) -> Result<Shown, String> {
     let begun = Instant::now();
+    let (mut cell, mut tries) = (cell, 0);
+    loop {
+        tries += 1;
+        let left = attempt(cell)
+            .await
+            .map_err(|failure| format!("\n  {failure}{}", alone(cell)))?;
+        let (wrong, void) = (wrong(cell, &left).await?, void(cell, &left));
+        if wrong.is_empty() && void.is_empty() {
+            return Ok(shown(cell, &left, begun.elapsed()));
+        }
+        if !wrong.is_empty() || tries == TRIES {
+            let log = tail(&left.log);
+            let kept = left.folder.keep();
+            let wrong = [wrong, void].concat().join("\n  ");
+            return Err(format!(
+                "\n  {wrong}\n{log}{}\n  store and journal of the target: {}",
+                alone(cell),
+                kept.display()
+            ));
+        }
+        stores::tell(&format!(
+            "{cell}: {}, once more with other chances",
+            void.join(", ")
+        ));
+        cell.seed += APART;
+    }
+}
+
+/// How to run a cell alone.
+fn alone(cell: Cell) -> String {
     let ground = if stores::is_on_rabbitmq() {
         "grown"
     } else {
         "embedded"
     };
-    let alone = format!(
-        "\n  alone: PROOF_CELL={cell} cargo test --features failpoints --test proof matrix::{ground}"
-    );
-    let left = attempt(cell)
-        .await
-        .map_err(|failure| format!("\n  {failure}{alone}"))?;
-    let wrong = wrong(cell, &left).await?;
-    if wrong.is_empty() {
-        return Ok(shown(cell, &left, begun.elapsed()));
-    }
-    let log = tail(&left.log);
-    let kept = left.folder.keep();
-    let wrong = wrong.join("\n  ");
-    Err(format!(
-        "\n  {wrong}\n{log}{alone}\n  store and journal of the target: {}",
-        kept.display()
-    ))
+    format!("\n  alone: PROOF_CELL={cell} cargo test --features failpoints --test proof matrix::{ground}")
 }
 
 async fn attempt(cell: Cell) -> Result<Left, String> {
@@ -170,9 +190,8 @@ async fn watch(
     }
 }
 
-/// Everything that is not as it should be.
-async fn wrong(cell: Cell, left: &Left) -> Result<Vec<String>, String> {
-    let mut wrong: Vec<String> = left.violations().iter().map(ToString::to_string).collect();
+/// The faults of the cell that never bit.
+fn void(cell: Cell, left: &Left) -> Vec<String> {
     let struck = match cell.blow {
         Blow::Kill => left.kills,
         Blow::Stop => left.stops,
@@ -180,7 +199,12 @@ async fn wrong(cell: Cell, left: &Left) -> Result<Vec<String>, String> {
     let mut faults = vec![(format!("{} at {}", word(cell.blow), word(cell.point)), struck)];
     faults.extend((cell.way != Way::Clear).then(|| (word(cell.way), left.ways)));
     faults.extend((cell.trouble != Trouble::Sound).then(|| (word(cell.trouble), troubles(cell, left))));
-    wrong.extend(void_of(faults).iter().map(ToString::to_string));
+    void_of(faults).iter().map(ToString::to_string).collect()
+}
+
+/// Everything that is not as it should be.
+async fn wrong(cell: Cell, left: &Left) -> Result<Vec<String>, String> {
+    let mut wrong: Vec<String> = left.violations().iter().map(ToString::to_string).collect();
     for claim in &left.claims {
         if let Stand::Parked(cause) = &claim.stand
             && !may_park(cell.class, cell.trouble, claim, cause)
