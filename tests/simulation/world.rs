@@ -31,8 +31,9 @@ const STORM: u32 = 1500;
 /// Turns until nothing is left to do at most; more of them mean that the province never comes to rest.
 const QUIET: u32 = 20_000;
 
-/// How often a rest is looked at once more before it counts as none.
-const LOOKS: u32 = 200;
+/// How often a rest is looked at once more before it counts as none. A clock that was turned back two hours takes nothing in
+/// for as long; then its node is told what others have said meanwhile, and that lies two hours ahead of it.
+const LOOKS: u32 = 400;
 
 /// How long nothing may happen before everybody looks again.
 const PAUSE: SignedDuration = SignedDuration::from_mins(1);
